@@ -1,0 +1,36 @@
+"""The nearest-mean classifier as a linear layer."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from netwright.anchors.base import Anchor
+from netwright.conditions import ExampleSet
+
+
+class Prototype(Anchor):
+    """Logits are minus squared distances to class means, up to what is common to all classes.
+
+    -s |f - p_c|^2 = 2 s p_c . f - s |p_c|^2 + const, with a learned sharpness s > 0.
+
+    Args:
+        sharpness: Initial s.
+
+    References:
+        Snell et al., Prototypical Networks, arXiv:1703.05175.
+        Triantafillou et al., Meta-Dataset (initialising a head from prototypes), arXiv:1903.03096.
+    """
+
+    def __init__(self, sharpness: float = 0.3) -> None:
+        super().__init__()
+        self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())
+
+    def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:
+        """Weight [T, C, F] and bias [T, C]; a class without examples gets zeros."""
+        member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
+        member = (member * examples.mask.unsqueeze(-1)).to(features.dtype)
+        features = features.masked_fill(~examples.mask.unsqueeze(-1), 0)
+        counts = member.sum(dim=1).clamp(min=1).unsqueeze(-1)
+        means = torch.einsum("tsc,tsf->tcf", member, features) / counts
+        sharpness = self.log_sharpness.exp()
+        return 2 * sharpness * means, -sharpness * means.square().sum(dim=-1)

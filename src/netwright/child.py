@@ -1,0 +1,292 @@
+"""A child: any module as a pure function of the parameters that a hypernetwork writes."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from netwright.emission import Emission, Frozen, Full, Selector, Shared, assign_emissions
+from netwright.errors import ShapeError, UnsupportedChildError
+from netwright.execution import Executor, Strategy, check_rows
+from netwright.layers import Rows
+from netwright.layers.linear import run_linear
+from netwright.shapes import check_shape, describe_shape
+from netwright.space import ParameterSpace
+
+BatchNormPolicy = Literal["refuse", "batch", "group"]
+
+
+@runtime_checkable
+class BuildsModule(Protocol):
+    """A declarative architecture: see `netwright.architectures`."""
+
+    def build(self) -> nn.Module:
+        """A freshly initialised module."""
+        ...
+
+    @property
+    def class_head(self) -> str | None:
+        """Path of the layer whose outputs count exchangeable classes, if there is one."""
+        ...
+
+
+class Child(nn.Module):
+    """The network that is written: a template, its parameter space, and what is not generated.
+
+    Called with generated parameters and inputs it runs T networks at once, each on its own rows.
+    The module that is passed in is copied and never modified.
+
+    Args:
+        module: Any module that maps [N, *] to [N, C] row by row, or an architecture.
+        emissions: Rules (selector, emission), first match wins; what no rule selects is generated.
+        batch_norm: What becomes of BatchNorm: `batch` (statistics of each task's own rows, at
+            training and at use), `group` (replaced by GroupNorm), or `refuse`.
+        class_head: Path of the last layer, an `nn.Linear`, if its outputs count exchangeable
+            classes. Its rows are then written per class, and their number may differ.
+
+    Raises:
+        UnsupportedChildError: If the module cannot be run as a function of its parameters.
+        ParameterNameError: If a rule selects nothing.
+
+    >>> child = Child(nn.Linear(3, 2))
+    >>> params = child.space.unflatten(torch.zeros(5, child.space.size))
+    >>> child(params, torch.randn(5, 7, 3)).shape
+    torch.Size([5, 7, 2])
+    """
+
+    def __init__(
+        self,
+        module: nn.Module | BuildsModule,
+        *,
+        emissions: Sequence[tuple[Selector, Emission | str]] = (),
+        batch_norm: BatchNormPolicy = "refuse",
+        class_head: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.architecture = module if isinstance(module, BuildsModule) else None
+        if isinstance(module, BuildsModule):
+            class_head = class_head or module.class_head
+            module = module.build()
+        template = copy.deepcopy(module)
+        _check_supported(template)
+        template = _apply_batch_norm_policy(template, batch_norm)
+        self.class_head = class_head
+        self.batch_norm = batch_norm
+        self.template = template
+        self.emissions: dict[str, Emission] = assign_emissions(template, emissions)
+        self.space = ParameterSpace.of(
+            template,
+            keep=lambda name: isinstance(self.emissions[name], Full),
+            class_module=class_head,
+        )
+        if not self.space.tensors:
+            raise UnsupportedChildError(
+                f"{type(template).__name__} has no parameter to generate, expected at least one. "
+                "Leave at least one tensor out of the `shared` and `frozen` rules."
+            )
+        for name, parameter in template.named_parameters():
+            parameter.requires_grad_(isinstance(self.emissions[name], Shared))
+        self._whole = Executor(template)
+        self._body = None if class_head is None else Executor(_without_head(template, class_head))
+
+    def forward(
+        self, params: Mapping[str, Tensor], x: Tensor, *, strategy: Strategy = "auto"
+    ) -> Tensor:
+        """Run T children, each on its own N rows, in one call.
+
+        Args:
+            params: Generated parameters by name, each [T, *shape].
+            x: Inputs, [T, N, *].
+            strategy: How; never changes the answer. See `netwright.execution`.
+
+        Returns:
+            Outputs, [T, N, C].
+
+        Raises:
+            ParameterNameError: If names are missing or unknown.
+            ShapeError: If a shape, T or a dtype does not fit.
+        """
+        tasks = self.space.check(params)
+        self._check_inputs(params, x, tasks)
+        y = self._whole.run(
+            params, self._common(), x, strategy=strategy, training=self.training
+        )
+        check_rows(y, x)
+        return y
+
+    def features(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """What the class head reads, [T, N, F]; `params` may lack the head.
+
+        Raises:
+            UnsupportedChildError: If the child has no class head.
+            ShapeError: If the body does not end in vectors, or inputs do not fit.
+        """
+        if self._body is None:
+            raise UnsupportedChildError(
+                "The child has no class head, expected one to read features before it. "
+                'Pass `class_head="name.of.the.last.linear"` to `Child`.'
+            )
+        body = self.space.select(lambda spec: not spec.has_class_axis)
+        own = {name: params[name] for name in body.names if name in params}
+        tasks = body.check(own) if body.tensors else x.shape[0]
+        self._check_inputs(own, x, tasks)
+        features = self._body.run(own, self._common(), x, training=self.training)
+        check_shape("features", features, "T N F", hint="The class head must read vectors.")
+        return features
+
+    def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        """Outputs [T, N, C] of the class head for features [T, N, F]."""
+        head = self.template.get_submodule(str(self.class_head))
+        assert isinstance(head, nn.Linear)
+        prefix = f"{self.class_head}."
+        tensors = {
+            name.removeprefix(prefix): value
+            for name, value in {**self._common(), **params}.items()
+            if name.startswith(prefix)
+        }
+        return run_linear(head, tensors, Rows(features, len(features))).separate
+
+    def materialise(self, params: Mapping[str, Tensor], task: int = 0) -> nn.Module:
+        """Task `task` as an ordinary module of its own, ready for use, outside any graph.
+
+        Raises:
+            ParameterNameError: If names are missing or unknown.
+            ShapeError: If a shape does not fit, or there is no such task.
+        """
+        tasks = self.space.check(params)
+        if not -tasks <= task < tasks:
+            raise ShapeError(f"Task {task} was asked for, expected 0 to {tasks - 1}.")
+        network = copy.deepcopy(self.template).train(self.training)
+        # The copy keeps the template's ties, so that each tensor is written once.
+        for spec in self.space.tensors:
+            owner_path, _, leaf = spec.name.rpartition(".")
+            owner = network.get_submodule(owner_path)
+            value = params[spec.name][task].detach().clone()
+            if value.shape == spec.shape:
+                getattr(owner, leaf).data = value
+                continue
+            setattr(owner, leaf, nn.Parameter(value))
+            assert isinstance(owner, nn.Linear)
+            owner.out_features = value.shape[0]
+        for parameter in network.parameters():
+            parameter.requires_grad_(True)
+        return network
+
+    def initial_params(self, tasks: int = 1) -> dict[str, Tensor]:
+        """The template's own values as params, each [T, *shape]."""
+        own = dict(self.template.named_parameters())
+        return {
+            spec.name: own[spec.name].detach().expand(tasks, *spec.shape).clone()
+            for spec in self.space.tensors
+        }
+
+    def _common(self) -> dict[str, Tensor]:
+        """Shared and frozen tensors, and copies of the buffers, so that no call can write them."""
+        common: dict[str, Tensor] = {
+            name: parameter
+            for name, parameter in self.template.named_parameters()
+            if not isinstance(self.emissions[name], Full)
+        }
+        common.update((name, buffer.clone()) for name, buffer in self.template.named_buffers())
+        return common
+
+    def _check_inputs(self, params: Mapping[str, Tensor], x: Tensor, tasks: int) -> None:
+        if x.dim() < 2 or x.shape[0] != tasks:
+            raise ShapeError(
+                f"`x` is {describe_shape(x)}, expected [T={tasks}, N, *]. "
+                "One task keeps its axis: pass x[None] for one."
+            )
+        for name, value in params.items():
+            if x.is_floating_point() and value.dtype != x.dtype:
+                raise ShapeError(
+                    f"`params[{name!r}]` is {value.dtype} and `x` is {x.dtype}, expected one "
+                    "dtype. Convert one of them."
+                )
+
+
+def _without_head(template: nn.Module, class_head: str) -> nn.Module:
+    """A view of the template whose last layer passes its inputs on; tensors stay the same."""
+    try:
+        head = template.get_submodule(class_head)
+    except AttributeError:
+        head = None
+    if type(head) is not nn.Linear:
+        linears = [path for path, part in template.named_modules() if type(part) is nn.Linear]
+        raise UnsupportedChildError(
+            f"`class_head` is {class_head!r}, expected the path of the last nn.Linear, "
+            f"one of {linears}."
+        )
+    memo: dict[int, object] = {id(p): p for p in template.parameters()}
+    memo.update((id(b), b) for b in template.buffers())
+    body = copy.deepcopy(template, memo)
+    parent, _, leaf = class_head.rpartition(".")
+    setattr(body.get_submodule(parent), leaf, nn.Identity())
+    return body
+
+
+def _check_supported(module: nn.Module) -> None:
+    for path, part in module.named_modules():
+        place = f"{type(part).__name__} at {path!r}" if path else type(part).__name__
+        if parametrize.is_parametrized(part):
+            raise UnsupportedChildError(
+                f"{place} has parametrised weights, expected plain ones: what is generated would be "
+                "ignored. Call torch.nn.utils.parametrize.remove_parametrizations first."
+            )
+        if any("norm" in type(hook).__name__.lower() for hook in part._forward_pre_hooks.values()):
+            raise UnsupportedChildError(
+                f"{place} computes its weight in a hook, expected plain weights. "
+                "Call torch.nn.utils.remove_weight_norm or remove_spectral_norm first."
+            )
+        if isinstance(part, torch.jit.ScriptModule):
+            raise UnsupportedChildError(f"{place} is TorchScript, expected a Python module.")
+        for name, parameter in part.named_parameters(recurse=False):
+            if isinstance(parameter, nn.parameter.UninitializedParameter):
+                raise UnsupportedChildError(
+                    f"{place}.{name} has no shape yet, expected an initialised module. "
+                    "Run the lazy module once before making a child of it."
+                )
+
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def _apply_batch_norm_policy(module: nn.Module, policy: BatchNormPolicy) -> nn.Module:
+    if policy not in ("refuse", "batch", "group"):
+        raise UnsupportedChildError(
+            f"`batch_norm` is {policy!r}, expected 'refuse', 'batch' or 'group'."
+        )
+    for path, part in list(module.named_modules()):
+        is_batch_norm = isinstance(part, nn.modules.batchnorm._NormBase)
+        if not is_batch_norm or not (part.track_running_stats or isinstance(part, _BATCH_NORMS)):
+            continue
+        if policy == "refuse":
+            raise UnsupportedChildError(
+                f"{type(part).__name__} at {path!r} keeps statistics that belong to no single task, "
+                'expected a stated policy. Pass `batch_norm="batch"` (statistics of each task\'s own '
+                'rows) or `batch_norm="group"` (GroupNorm instead).'
+            )
+        if policy == "batch" or not isinstance(part, _BATCH_NORMS):
+            part.track_running_stats = False
+            part.running_mean = part.running_var = part.num_batches_tracked = None
+        else:
+            replacement = _group_norm_like(part)
+            if not path:
+                return replacement
+            parent, _, leaf = path.rpartition(".")
+            setattr(module.get_submodule(parent), leaf, replacement)
+    return module
+
+
+def _group_norm_like(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> nn.GroupNorm:
+    channels = norm.num_features
+    groups = next(g for g in (8, 4, 2, 1) if channels % g == 0 and channels // g > 1 or g == 1)
+    group_norm = nn.GroupNorm(groups, channels, eps=norm.eps, affine=norm.affine)
+    if norm.affine:
+        group_norm.load_state_dict({"weight": norm.weight.detach(), "bias": norm.bias.detach()})
+    return group_norm
+
+
+__all__ = ["BatchNormPolicy", "BuildsModule", "Child", "Frozen", "Full", "Shared"]

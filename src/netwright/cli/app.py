@@ -1,0 +1,174 @@
+"""The commands, one function each; they parse, call the library and report.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="netwright",
+    help="One network that writes networks: train a hypernetwork once, then write a small network "
+    "for a task it has never seen, in one forward pass.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Folder with the data sets (else $NETWRIGHT_DATA, else download).")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options before the command."""
+    if version:
+        from netwright import __version__
+
+        typer.echo(f"netwright {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option(help="Run folder; by default runs/demo-N.")] = None,
+    seconds: Annotated[float, typer.Option(help="CPU-seconds of meta-training.")] = 80.0,
+    seed: Annotated[int, typer.Option(help="Decides everything.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """The whole story in about two minutes: train, write networks for unseen scripts, compare."""
+    from netwright.cli.demo import run_demo
+
+    run_demo(folder, seconds=seconds, seed=seed, as_json=as_json)
+
+
+@app.command()
+def train(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FAMILY",
+            help="glyphs, omniglot, sine, a folder of pictures, or a CSV or Parquet file.",
+        ),
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Run folder; by default runs/FAMILY-N.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5_000,
+    tasks: Annotated[int, typer.Option(help="Tasks per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
+    patience: Annotated[int, typer.Option(help="Validations without gain before stopping; 0: never.")] = 0,
+    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
+    seed: Annotated[int, typer.Option(help="Decides weights, tasks and dropout.")] = 0,
+    ways: Annotated[int | None, typer.Option(help="Classes per task (pictures).")] = None,
+    shots: Annotated[int | None, typer.Option(help="Support examples per class, or per task.")] = None,
+    queries: Annotated[int | None, typer.Option(help="Query examples per class, or per task.")] = None,
+    jitter: Annotated[int | None, typer.Option(help="Largest random shift in training, pixels.")] = None,
+    task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
+    channels: Annotated[int, typer.Option(help="Channels of a child for pictures.")] = 8,
+    hidden: Annotated[str, typer.Option(help="Hidden widths of a child for vectors.")] = "40,40",
+    generator: Annotated[str | None, typer.Option(help="dense, chunked or layer-tokens.")] = None,
+    head: Annotated[str | None, typer.Option(help="anchored, anchor-only or residual-only.")] = None,
+    size: Annotated[int, typer.Option(help="Width of the embedding.")] = 64,
+    threads: Annotated[int, typer.Option(help="CPU threads; part of what decides the bits.")] = 1,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Meta-train a hypernetwork: `netwright train glyphs`, `netwright train sales.csv --task store --target units`."""
+    from netwright.cli.train import run_train
+
+    family_options = {
+        "ways": ways, "shots": shots, "queries": queries, "jitter": jitter,
+        "task": task, "target": target,
+    }  # fmt: skip
+    run_train(
+        source,
+        folder=folder,
+        resume=resume,
+        family_options={name: value for name, value in family_options.items() if value is not None},
+        training={
+            "steps": steps, "tasks": tasks, "learning_rate": learning_rate, "patience": patience,
+            "validate_every": validate_every, "seed": seed,
+        },
+        hypernetwork={"generator": generator, "head": head, "size": size},
+        channels=channels,
+        hidden=hidden,
+        threads=threads,
+        device=device,
+        data_root=data_root,
+        quiet=quiet,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    tasks: Annotated[int, typer.Option(help="Unseen tasks.")] = 600,
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    shots: Annotated[int | None, typer.Option(help="Other than in training.")] = None,
+    ways: Annotated[int | None, typer.Option(help="Other than in training.")] = None,
+    seed: Annotated[int, typer.Option(help="Which tasks.")] = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Score networks written for fixed tasks that the hypernetwork has never seen."""
+    from netwright.cli.evaluate import run_evaluate
+
+    overrides = {"shots": shots, "ways": ways}
+    run_evaluate(
+        run,
+        tasks=tasks,
+        split=split,
+        seed=seed,
+        overrides={name: value for name, value in overrides.items() if value is not None},
+        device=device,
+        data_root=data_root,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def generate(
+    run: RunFolder,
+    support: Annotated[
+        Path, typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make, or a file: .safetensors or .onnx.")],
+    as_json: Json = False,
+) -> None:
+    """Write a network for a new task from its support set."""
+    from netwright.cli.generate import run_generate
+
+    run_generate(run, support, out, as_json=as_json)
+
+
+@app.command()
+def predict(
+    network: Annotated[Path, typer.Argument(help="A folder that `generate` or `save` made.")],
+    inputs: Annotated[Path, typer.Argument(help="Folder of pictures, CSV or Parquet, or .npz with x.")],
+    as_json: Json = False,
+) -> None:
+    """Run a written network on new inputs."""
+    from netwright.cli.predict import run_predict
+
+    run_predict(network, inputs, as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed, and what this machine can do."""
+    from netwright.cli.doctor import run_doctor
+
+    run_doctor(as_json=as_json)

@@ -1,0 +1,139 @@
+"""`netwright train`."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from netwright.cli.output import next_folder, print_json, set_threads
+from netwright.errors import RunError
+from netwright.hypernetwork import Hypernetwork
+from netwright.runs import Run
+from netwright.tasks import FAMILIES, TaskFamily
+from netwright.training import (
+    Checkpoints,
+    TrainingResult,
+    build_family,
+    build_hypernetwork,
+    default_child,
+    make_hypernetwork,
+    resolve_device,
+    train_run,
+)
+from netwright.training import curves as training_curves
+from netwright.training.train import plan_run
+
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
+
+
+def run_train(
+    source: str | None,
+    *,
+    folder: Path | None,
+    resume: Path | None,
+    family_options: dict[str, Any],
+    training: dict[str, Any],
+    hypernetwork: dict[str, Any],
+    channels: int,
+    hidden: str,
+    threads: int,
+    device: str,
+    data_root: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train afresh or go on, then say what came of it."""
+    if (source is None) == (resume is None):
+        raise RunError(
+            "Give either a task family (`netwright train glyphs`) or a run to go on with "
+            "(`netwright train --resume runs/glyphs-1`)."
+        )
+    started = time.monotonic()
+    if resume is not None:
+        folder = resume
+        saved = Checkpoints(resume).newest()
+        run = Run.from_json(saved.files["run.json"], name=f"run record in {saved.path}")
+        set_threads(run.threads)
+        family = build_family(run.family, data_root=data_root)
+        network = build_hypernetwork(run)
+    else:
+        assert source is not None
+        set_threads(threads)
+        record = family_record(source, family_options)
+        family = build_family(record, data_root=data_root)
+        folder = folder or next_folder(str(record["name"]))
+        network = _new_hypernetwork(family, training["seed"], hypernetwork, channels, hidden)
+        run = plan_run(network, family, resolve_device(device), training)
+    result = train_run(
+        run, network, family, folder=folder, resume=resume is not None, progress=not quiet
+    )
+    picture = training_curves.draw(folder, result.log)
+    _report(result, folder, picture, time.monotonic() - started, as_json)
+
+
+def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The record of a task family from what a person typed.
+
+    Raises:
+        RunError: If it is neither a family's name nor a path that is there.
+    """
+    path = Path(source)
+    if source in FAMILIES:
+        return {"name": source, **options}
+    if path.suffix.lower() in _TABLES:
+        missing = [f"--{name}" for name in ("task", "target") if name not in options]
+        if missing:
+            raise RunError(
+                f"{source} is a table, expected {' and '.join(missing)} as well: the column that names "
+                "the task and the column to predict."
+            )
+        return {"name": "table", "path": str(path), **options}
+    if path.is_dir():
+        return {"name": "images", "root": str(path), **options}
+    raise RunError(
+        f"{source!r} is no task family and no path that is there, expected one of {sorted(FAMILIES)}, "
+        "a folder of pictures, or a .csv or .parquet file."
+    )
+
+
+def _new_hypernetwork(
+    family: TaskFamily, seed: int, options: dict[str, Any], channels: int, hidden: str
+) -> Hypernetwork:
+    try:
+        widths = tuple(int(width) for width in hidden.split(",") if width)
+    except ValueError:
+        raise RunError(f"`--hidden` is {hidden!r}, expected widths such as 40,40.") from None
+    child = default_child(family.shape, channels=channels, hidden=widths)
+    return make_hypernetwork(family.shape, seed=seed, child=child, **options)
+
+
+def _report(
+    result: TrainingResult,
+
+    folder: Path,
+    picture: Path | None,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    if as_json:
+        print_json(
+            {
+                "folder": folder,
+                "run": result.run.digest,
+                "step": result.step,
+                "best_step": result.best_step,
+                "best_value": result.best_value,
+                "cpu_seconds": round(result.cpu_seconds, 1),
+                "seconds": round(seconds, 1),
+                "curves": picture,
+            }
+        )
+        return
+    print(f"{folder}: {result.step} steps in {result.cpu_seconds:.0f} CPU-seconds")
+    if result.best_value is not None:
+        print(f"best validation at step {result.best_step}: {result.best_value:.4f}")
+    if picture is not None:
+        print(f"curves: {picture}")
+    print(f"next: netwright evaluate {folder}")
+
+
+__all__ = ["family_record", "run_train"]

@@ -1,0 +1,18 @@
+"""What reads a condition.
+
+`CONDITIONERS` turns the names in run records into classes; a name is never reused.
+"""
+
+from netwright.conditioners.base import Conditioner, Embedding
+from netwright.conditioners.compose import Compose
+from netwright.conditioners.context import Context
+from netwright.conditioners.examples import Examples
+from netwright.conditioners.identity import Identity
+
+CONDITIONERS: dict[str, type[Conditioner]] = {
+    "context": Context,
+    "examples": Examples,
+    "identity": Identity,
+}
+
+__all__ = ["CONDITIONERS", "Compose", "Conditioner", "Context", "Embedding", "Examples", "Identity"]

@@ -1,0 +1,62 @@
+"""Reads numbers that describe a task: masses, rates, settings, store sizes."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright.conditioners.base import Conditioner, Embedding
+from netwright.conditions import Condition
+from netwright.errors import ConditionError, RunError
+from netwright.shapes import check_shape
+
+
+class Context(Conditioner):
+    """An MLP over a context vector whose entries have known ranges.
+
+    Args:
+        low: Smallest value of each entry, length D.
+        high: Largest value of each entry, length D; what lies outside is extrapolated, not clipped.
+        size: E, the width of the embedding.
+        hidden: Width of the hidden layer.
+
+    Raises:
+        RunError: If the ranges differ in length or one of them is empty.
+    """
+
+    def __init__(
+        self, low: list[float], high: list[float], *, size: int = 64, hidden: int = 128
+    ) -> None:
+        super().__init__()
+        if len(low) != len(high) or not low or any(a >= b for a, b in zip(low, high, strict=True)):
+            raise RunError(
+                f"The ranges are low={low}, high={high}, expected two lists of one length with "
+                "low < high everywhere. Leave out entries that never vary."
+            )
+        self.size, self.hidden = size, hidden
+        self.low: Tensor
+        self.high: Tensor
+        self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
+        self.register_buffer("high", torch.tensor(high, dtype=torch.float32))
+        self.trunk = nn.Sequential(
+            nn.Linear(len(low), hidden), nn.GELU(), nn.Linear(hidden, size), nn.LayerNorm(size)
+        )
+
+    def options(self) -> dict[str, Any]:
+        """The JSON-able options that make this conditioner again."""
+        ranges = {"low": self.low.tolist(), "high": self.high.tolist()}
+        return {**ranges, "size": self.size, "hidden": self.hidden}
+
+    def forward(self, condition: Condition) -> Embedding:
+        """Read context vectors [T, D]."""
+        context = condition.context
+        if context is None:
+            raise ConditionError(
+                f"The condition has {sorted(condition.present())}, expected `context`. "
+                f"Give {len(self.low)} numbers per task."
+            )
+        hint = "Give the numbers that this hypernetwork was trained with, in their order."
+        check_shape("context", context, "T D", D=len(self.low), hint=hint)
+        # To [-1, 1], so that no entry drowns the others by its unit.
+        z = self.trunk(2 * (context - self.low) / (self.high - self.low) - 1)
+        return Embedding(z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device))

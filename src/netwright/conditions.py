@@ -1,0 +1,159 @@
+"""What a network is written from, as tensors with a leading task axis.
+
+A `Condition` holds one field per kind of condition; a kind that a task lacks is None.
+`T` tasks are padded to a common number of examples and masked.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from netwright.errors import ConditionError
+from netwright.shapes import check_shape
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """Pairs (x, y) of T tasks, padded to N pairs.
+
+    Args:
+        x: Inputs, [T, N, *], float.
+        y: Classes, [T, N], int64; or values, [T, N, C], float.
+        mask: True where a pair is real and not padding, [T, N], bool.
+        classes: C, the number of classes that `y` counts, for tasks of classification.
+    """
+
+    x: Tensor
+    y: Tensor
+    mask: Tensor
+    classes: int | None = None
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, *, classes: int | None = None) -> "ExampleSet":
+        """A set without padding; classes are counted from `y` when it is of an integer type."""
+        if not y.is_floating_point():
+            y = y.long()
+            classes = classes if classes is not None else int(y.max()) + 1
+        mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        return cls(x, y, mask, classes)
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        return self.x.shape[0]
+
+    def to(self, device: torch.device | str) -> "ExampleSet":
+        """The same set on another device."""
+        x, y, mask = (t.to(device, non_blocking=True) for t in (self.x, self.y, self.mask))
+        return replace(self, x=x, y=y, mask=mask)
+
+    def rows(self, index: Tensor | slice) -> "ExampleSet":
+        """The tasks that `index` selects; the task axis stays."""
+        return replace(self, x=self.x[index], y=self.y[index], mask=self.mask[index])
+
+    def check(self, name: str = "support") -> None:
+        """Refuse what no network can be written from.
+
+        Raises:
+            ShapeError: If the axes of x, y and mask do not agree.
+            ConditionError: If a real value is not finite, a class is out of range, or a task is empty.
+        """
+        tasks, count = self.x.shape[:2]
+        check_shape(f"{name}.mask", self.mask, "T N", T=tasks, N=count)
+        if self.classes is None:
+            check_shape(f"{name}.y", self.y, "T N C", T=tasks, N=count)
+        else:
+            check_shape(f"{name}.y", self.y, "T N", T=tasks, N=count)
+            wrong = self.mask & ((self.y < 0) | (self.y >= self.classes))
+            if wrong.any():
+                t, n = wrong.nonzero()[0].tolist()
+                raise ConditionError(
+                    f"`{name}.y` holds class {int(self.y[t, n])} at task {t}, example {n}, "
+                    f"expected 0 to {self.classes - 1}. Number the classes from 0."
+                )
+        _check_finite(f"{name}.x", self.x, self.mask)
+        if self.y.is_floating_point():
+            _check_finite(f"{name}.y", self.y, self.mask)
+        empty = ~self.mask.any(dim=1)
+        if empty.any():
+            raise ConditionError(
+                f"`{name}` has no example for task {int(empty.nonzero()[0])}, expected at least one. "
+                "Give each task an example, or leave such tasks out."
+            )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What T networks are written from; a kind of condition that is absent is None.
+
+    Args:
+        examples: A support set per task.
+        context: Numbers that describe a task, [T, D], float.
+        identity: Which known task it is, [T], int64.
+    """
+
+    examples: ExampleSet | None = None
+    context: Tensor | None = None
+    identity: Tensor | None = None
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                return value.tasks if isinstance(value, ExampleSet) else len(value)
+        raise ConditionError(
+            "The condition is empty, expected at least one of "
+            f"{[field.name for field in fields(self)]}. Give a support set, for instance."
+        )
+
+    def to(self, device: torch.device | str) -> "Condition":
+        """The same condition on another device."""
+        return replace(self, **{n: value.to(device) for n, value in self.present().items()})
+
+    def rows(self, index: Tensor | slice) -> "Condition":
+        """The tasks that `index` selects; the task axis stays."""
+        return replace(
+            self,
+            **{
+                name: value.rows(index) if isinstance(value, ExampleSet) else value[index]
+                for name, value in self.present().items()
+            },
+        )
+
+    def present(self) -> dict[str, "ExampleSet | Tensor"]:
+        """The kinds of condition that are there, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def check(self) -> None:
+        """Refuse NaN, infinity, empty tasks and axes that do not agree, naming the place.
+
+        Raises:
+            ShapeError: If the kinds of condition disagree on T, or axes do not fit.
+            ConditionError: If a value is not finite or a task has no example.
+        """
+        tasks = self.tasks
+        for name, value in self.present().items():
+            if isinstance(value, ExampleSet):
+                check_shape(f"{name}.x", value.x, "T N *", T=tasks)
+                value.check(name)
+            else:
+                check_shape(name, value, "T *", T=tasks)
+                _check_finite(name, value)
+
+
+def _check_finite(name: str, value: Tensor, mask: Tensor | None = None) -> None:
+    if not value.is_floating_point():
+        return
+    wrong = ~value.isfinite()
+    if mask is not None:
+        wrong = wrong & mask.reshape(*mask.shape, *[1] * (value.dim() - mask.dim()))
+    if wrong.any():
+        place = tuple(wrong.nonzero()[0].tolist())
+        raise ConditionError(
+            f"`{name}` is {value[place].item()} at {list(place)}, expected finite numbers. "
+            "Replace or leave out what is missing before a network is written from it."
+        )

@@ -1,0 +1,155 @@
+"""How good generated networks are on tasks that the hypernetwork has never seen."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import torch
+
+from netwright.conditions import Condition
+from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
+from netwright.hypernetwork import Hypernetwork
+from netwright.objectives import OBJECTIVES, Objective
+from netwright.rng import stream
+from netwright.tasks.base import Split, TaskBatch, TaskFamily
+
+TASKS_AT_ONCE = 20
+TASKS_AT_ONCE_FOR_TIMING = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Args:
+        split: Which tasks.
+        tasks: How many.
+        fingerprint: Of the split's tasks: equal fingerprints, comparable numbers.
+        metrics: By name, with 95 % intervals over tasks.
+        shuffled: The same when each network is written from another task's condition; what is left
+            of a metric does not come from the condition.
+        calibration_error: Of class probabilities; None for values.
+        parameters: Numbers per generated network.
+        generate_ms: CPU-milliseconds to write one network alone.
+        generate_ms_of_64: CPU-milliseconds per network when 64 are written at once.
+    """
+
+    split: Split
+    tasks: int
+    fingerprint: str
+    metrics: dict[str, Estimate]
+    shuffled: dict[str, Estimate]
+    calibration_error: float | None
+    parameters: int
+    generate_ms: float
+    generate_ms_of_64: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+def evaluate(
+    hypernetwork: Hypernetwork,
+    family: TaskFamily,
+    *,
+    split: Split = "test",
+    tasks: int = 600,
+    seed: int = 0,
+    objective: Objective | None = None,
+) -> Evaluation:
+    """Write networks for fixed unseen tasks and score them.
+
+    Args:
+        hypernetwork: What is evaluated; left as it was.
+        family: Where tasks come from.
+        split: `test` for reports, `validation` for choices.
+        tasks: How many; the same ones for the same seed, whatever the hypernetwork.
+        seed: Which tasks.
+        objective: What scores; by default what suits the family's labels.
+
+    Raises:
+        DataError: If the split cannot serve a task.
+        ConditionError: If the hypernetwork reads what the family does not have.
+    """
+    objective = objective or OBJECTIVES[family.shape.kind]()
+    device = next(hypernetwork.parameters()).device
+    was_training = hypernetwork.training
+    hypernetwork.eval()
+    own: dict[str, list[torch.Tensor]] = {}
+    shuffled: dict[str, list[torch.Tensor]] = {}
+    outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    parameters = 0
+    try:
+        with torch.no_grad():
+            for batch in fixed_batches(family, split, tasks, seed):
+                batch = batch.to(device)
+                params = hypernetwork(batch.condition)
+                logits = hypernetwork.child(params, batch.query.x)
+                _collect(own, objective.score(logits, batch.query).metrics)
+                outputs.append((logits, batch.query.y, batch.query.mask))
+                parameters = sum(value[0].numel() for value in params.values())
+                if batch.tasks > 1:
+                    # Rolled by one: no network meets the queries of its own task.
+                    rolled = {name: value.roll(1, dims=0) for name, value in params.items()}
+                    _collect(shuffled, objective(hypernetwork.child, rolled, batch).metrics)
+        timing = family.sample(stream(seed, "timing"), TASKS_AT_ONCE_FOR_TIMING, split).to(device)
+        alone = generation_ms(hypernetwork, timing.condition.rows(slice(0, 1)))
+        together = generation_ms(hypernetwork, timing.condition) / TASKS_AT_ONCE_FOR_TIMING
+    finally:
+        hypernetwork.train(was_training)
+    return Evaluation(
+        split=split,
+        tasks=tasks,
+        fingerprint=family.fingerprint(split),
+        metrics={name: mean_estimate(torch.cat(values)) for name, values in own.items()},
+        shuffled={name: mean_estimate(torch.cat(values)) for name, values in shuffled.items()},
+        calibration_error=_calibration(outputs) if family.shape.kind != "values" else None,
+        parameters=parameters + _common_parameters(hypernetwork),
+        generate_ms=alone,
+        generate_ms_of_64=together,
+    )
+
+
+def fixed_batches(
+    family: TaskFamily, split: Split, tasks: int, seed: int
+) -> Iterator[TaskBatch]:
+    """The same tasks for the same arguments, in batches."""
+    sizes = [min(TASKS_AT_ONCE, tasks - first) for first in range(0, tasks, TASKS_AT_ONCE)]
+    for i, size in enumerate(sizes):
+        yield family.sample(stream(seed, "evaluate", split, i), size, split)
+
+
+@torch.no_grad()
+def generation_ms(hypernetwork: Hypernetwork, condition: Condition, rounds: int = 9) -> float:
+    """CPU-milliseconds of one forward pass that writes all tasks' parameters; median of rounds."""
+    return median_ms(lambda: hypernetwork(condition), rounds)
+
+
+def median_ms(work: Callable[[], object], rounds: int = 9) -> float:
+    """CPU-milliseconds of `work`, after a warm-up; median of rounds."""
+    work()
+    times = []
+    for _ in range(rounds):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return 1000 * median(times)
+
+
+def _collect(into: dict[str, list[torch.Tensor]], metrics: dict[str, torch.Tensor]) -> None:
+    for name, value in metrics.items():
+        into.setdefault(name, []).append(value.cpu())
+
+
+def _calibration(outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> float:
+    logits, y, mask = (torch.cat(part) for part in zip(*outputs, strict=True))
+    return calibration_error(logits, y, mask)
+
+
+def _common_parameters(hypernetwork: Hypernetwork) -> int:
+    own = set(hypernetwork.child.space.names)
+    named = hypernetwork.child.template.named_parameters()
+    return sum(parameter.numel() for name, parameter in named if name not in own)

@@ -1,0 +1,210 @@
+"""A network that a hypernetwork wrote: an ordinary module that knows where it comes from."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright._version import __version__
+from netwright.architectures import Architecture, from_record, to_record
+from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import ArtifactError
+from netwright.shapes import describe_shape
+
+KIND = "network"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a generated network comes from; equal provenance, equal network up to rounding.
+
+    A network is identified by what wrote it and from what, not by its floats: the number of tasks
+    written at once changes their last bits.
+
+    Args:
+        hypernetwork: Digest of the hypernetwork's weights.
+        condition: Digest of the condition that it was written from.
+        space: Digest of the child's parameter space.
+        run: Digest of the run record that trained the hypernetwork, or "" if there is none.
+        versions: Versions of netwright, torch and Python that wrote it.
+    """
+
+    hypernetwork: str
+    condition: str
+    space: str
+    run: str = ""
+    versions: Mapping[str, str] = field(default_factory=lambda: current_versions())
+
+
+class GeneratedNetwork(nn.Module):
+    """A child network for one task: standalone, exportable, an `nn.Module` like any other.
+
+    Args:
+        network: The materialised child.
+        provenance: Where it comes from.
+        input_shape: Shape of one input, without the example axis.
+        architecture: What rebuilds the module from a file; None for modules of the user's own.
+        labels: Names of the outputs, where there are any.
+        preparation: JSON-able record of how raw inputs become rows, where there is one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        provenance: Provenance,
+        input_shape: tuple[int, ...],
+        architecture: Architecture | None = None,
+        labels: tuple[str, ...] = (),
+        preparation: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.provenance = provenance
+        self.input_shape = tuple(input_shape)
+        self.architecture = architecture
+        self.labels = tuple(labels)
+        self.preparation = preparation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs [N, C] for inputs [N, *]."""
+        y: Tensor = self.network(x)
+        return y
+
+    @property
+    def size(self) -> int:
+        """How many numbers the network holds."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def labelled(self, labels: tuple[str, ...]) -> "GeneratedNetwork":
+        """The same network with names for its outputs."""
+        return GeneratedNetwork(
+            self.network,
+            provenance=self.provenance,
+            input_shape=self.input_shape,
+            architecture=self.architecture,
+            labels=labels,
+            preparation=self.preparation,
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the network to a folder: config.json, model.safetensors, manifest.json.
+
+        Raises:
+            ArtifactError: If the folder cannot be written; what stood there before is kept.
+        """
+        config = {
+            "architecture": None if self.architecture is None else to_record(self.architecture),
+            "input_shape": list(self.input_shape),
+            "labels": list(self.labels),
+            "preparation": self.preparation,
+            "provenance": asdict(self.provenance),
+        }
+        folder = Path(folder)
+        files = {
+            "config.json": json.dumps(config, indent=2).encode(),
+            "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
+        }
+        write_artifact(folder, KIND, files)
+        return folder
+
+    def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
+        """Write the network as ONNX, run it there, and compare.
+
+        Raises:
+            MissingExtraError: If the `export` extra is not installed.
+            ArtifactError: If the exported network gives other answers, or cannot be written.
+        """
+        from netwright.export import export_onnx
+
+        return export_onnx(
+            self.network, self.input_shape, Path(path), opset=opset, tolerance=tolerance
+        )
+
+
+def load_network(folder: str | Path, *, module: nn.Module | None = None) -> GeneratedNetwork:
+    """Read a network that `GeneratedNetwork.save` wrote; every byte is checked against its digest.
+
+    Args:
+        folder: The folder that was saved.
+        module: The template, for children that are modules of the user's own.
+
+    Raises:
+        ArtifactError: If a file is missing, damaged, newer than this netwright, or not a network.
+    """
+    files = read_artifact(Path(folder), KIND)
+    config = json.loads(files["config.json"])
+    record = config["architecture"]
+    if record is None and module is None:
+        raise ArtifactError(
+            f"{folder} holds a network of a module of your own, expected that module to load it into. "
+            "Pass it: `load_network(folder, module=MyModule())`."
+        )
+    architecture = None if record is None else from_record(record)
+    network = module if architecture is None else architecture.build()
+    assert network is not None
+    try:
+        network.load_state_dict(tensors_from_bytes(files["model.safetensors"]))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ArtifactError(
+            f"The weights in {folder} do not fit {type(network).__name__}: {reason}. "
+            "Pass the module that the network was written for."
+        ) from None
+    return GeneratedNetwork(
+        network.eval(),
+        provenance=Provenance(**config["provenance"]),
+        input_shape=tuple(config["input_shape"]),
+        architecture=architecture,
+        labels=tuple(config["labels"]),
+        preparation=config["preparation"],
+    )
+
+
+def condition_digest(condition: Condition) -> str:
+    """Digest of everything in a condition, padding and the order of examples included."""
+    sha = hashlib.sha256()
+    for name, value in condition.present().items():
+        parts = [value.x, value.y, value.mask] if isinstance(value, ExampleSet) else [value]
+        for tensor in parts:
+            sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
+            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Digest of all parameters and buffers of a module, by name."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
+        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
+def current_versions() -> dict[str, str]:
+    """Versions that decide results."""
+    return {
+        "netwright": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+
+
+def _state_of(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in network.state_dict().items()}
+
+
+__all__ = [
+    "GeneratedNetwork",
+    "Provenance",
+    "condition_digest",
+    "load_network",
+    "weights_digest",
+]

@@ -1,0 +1,17 @@
+"""What maps an embedding to the parameters of T children.
+
+`GENERATORS` turns the names in run records into classes; a name is never reused.
+"""
+
+from netwright.generators.base import WeightGenerator
+from netwright.generators.chunked import Chunked
+from netwright.generators.dense import Dense
+from netwright.generators.layer_tokens import LayerTokens
+
+GENERATORS: dict[str, type[WeightGenerator]] = {
+    "chunked": Chunked,
+    "dense": Dense,
+    "layer-tokens": LayerTokens,
+}
+
+__all__ = ["GENERATORS", "Chunked", "Dense", "LayerTokens", "WeightGenerator"]

@@ -1,0 +1,253 @@
+"""The network that writes networks: conditioner, generator and child in one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from netwright.anchors import ANCHORS, Anchor
+from netwright.architectures import Architecture, to_record
+from netwright.architectures import from_record as architecture_from_record
+from netwright.child import Child
+from netwright.conditioners import CONDITIONERS, Compose, Conditioner
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import ConditionError, RunError
+from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
+from netwright.generators import GENERATORS, WeightGenerator
+
+Head = Literal["anchored", "anchor-only", "residual-only"]
+
+# Beside an anchor the residual starts small, so that the first child is as good as the anchor.
+_CLASS_DELTA: dict[str, float] = {"anchored": 0.1, "anchor-only": 0.1, "residual-only": 1.0}
+
+
+class Hypernetwork(nn.Module):
+    """Writes T child networks from T conditions in one forward pass.
+
+    Args:
+        child: What is written.
+        conditioner: What reads the condition, or several, whose tokens are laid side by side.
+        generator: Name in `GENERATORS`, or a class or function with the same arguments.
+        head: How the rows of a class head come about. `anchored`: a closed form in the child's own
+            feature space plus a generated residual; `anchor-only`; `residual-only`. Has no effect
+            on children without class head, for which only the default may be given.
+        anchor: Name in `ANCHORS`.
+        options: Further arguments of the generator.
+
+    Raises:
+        RunError: If a name is unknown or an option does not fit.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        conditioner: Conditioner | Sequence[Conditioner],
+        generator: str | type[WeightGenerator] = "layer-tokens",
+        *,
+        head: Head | None = None,
+        anchor: str = "prototype",
+        **options: object,
+    ) -> None:
+        super().__init__()
+        self.head = _check_head(child, head)
+        self.child = child
+        self.conditioner = conditioner if isinstance(conditioner, Conditioner) else Compose(conditioner)
+        if isinstance(generator, str):
+            if generator not in GENERATORS:
+                raise RunError(
+                    f"Generator {generator!r} is not known, expected one of {list(GENERATORS)}."
+                )
+            generator = GENERATORS[generator]
+        self._record = {"head": self.head, "anchor": anchor}
+        base = {name: value[0] for name, value in child.initial_params().items()}
+        try:
+            self.generator = generator(
+                child.space,
+                self.conditioner.size,
+                base=base,
+                class_delta=_CLASS_DELTA[self.head],
+                **options,  # type: ignore[arg-type]
+            )
+        except TypeError as error:
+            raise RunError(f"{generator.__name__} cannot take these options: {error}.") from None
+        if anchor not in ANCHORS:
+            raise RunError(f"Anchor {anchor!r} is not known, expected one of {list(ANCHORS)}.")
+        has_anchor = child.class_head is not None and self.head != "residual-only"
+        # Set when a run has trained the hypernetwork; networks carry it in their provenance.
+        self.run_digest = ""
+        self.anchor: Anchor | None = ANCHORS[anchor]() if has_anchor else None
+
+    def forward(self, condition: Condition) -> dict[str, Tensor]:
+        """Write params, each [T, *shape], from the conditions of T tasks.
+
+        Raises:
+            ConditionError: If the condition lacks what the conditioner reads.
+            ShapeError: If it is of another shape than in training.
+        """
+        params = self.generator(self.conditioner(condition))
+        if self.anchor is None:
+            return params  # type: ignore[no-any-return]
+        assert condition.examples is not None
+        weight, bias = self.anchor(
+            self.child.features(params, condition.examples.x), condition.examples
+        )
+        for leaf, value in (("weight", weight), ("bias", bias)):
+            name = f"{self.child.class_head}.{leaf}"
+            params[name] = value + params[name] if self.head == "anchored" else value
+        return params  # type: ignore[no-any-return]
+
+    def record(self) -> dict[str, Any]:
+        """The JSON-able description that `Hypernetwork.from_record` builds this one from, untrained.
+
+        A child that is a module of the user's own is recorded by its space only.
+        """
+        conditioner = self.conditioner
+        parts = list(conditioner.parts) if isinstance(conditioner, Compose) else [conditioner]
+        architecture = self.child.architecture
+        return {
+            "child": to_record(architecture) if isinstance(architecture, Architecture) else None,
+            "space": self.child.space.digest,
+            "conditioner": [
+                {"name": _name_of(part, CONDITIONERS), **part.options()}
+                for part in parts
+                if isinstance(part, Conditioner)
+            ],
+            "generator": {"name": _name_of(self.generator, GENERATORS), **self.generator.options()},
+            **self._record,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], *, child: Child | None = None) -> "Hypernetwork":
+        """An untrained hypernetwork as described; `child` is needed for modules of the user's own.
+
+        Raises:
+            RunError: If a name or option is unknown, or the child is of another space.
+        """
+        if child is None:
+            if record["child"] is None:
+                raise RunError(
+                    "The hypernetwork writes a module of your own, expected that module. "
+                    "Pass the `Child` that it was trained with."
+                )
+            child = Child(architecture_from_record(record["child"]))
+        if child.space.digest != record["space"]:
+            raise RunError(
+                f"The child has space {child.space.digest}, expected {record['space']}. "
+                "Pass the same module with the same emissions as in training."
+            )
+        parts = [_build(CONDITIONERS, part, "Conditioner") for part in record["conditioner"]]
+        generator = dict(record["generator"])
+        return cls(
+            child,
+            parts[0] if len(parts) == 1 else parts,
+            generator.pop("name"),
+            head=record["head"],
+            anchor=record["anchor"],
+            **generator,
+        )
+
+    @torch.no_grad()
+    def generate_many(
+        self, condition: Condition, *, labels: Sequence[Sequence[str]] = ()
+    ) -> list[GeneratedNetwork]:
+        """Write a network per task of a condition with T tasks.
+
+        Args:
+            condition: What to write from, T tasks.
+            labels: Names of the outputs, per task.
+
+        Raises:
+            ConditionError: If the condition is empty, not finite, or lacks what is read.
+            ShapeError: If it is of another shape than in training.
+        """
+        condition.check()
+        was_training = self.training
+        # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
+        try:
+            params = self.eval()(condition)
+            written_by = weights_digest(self)
+            return [
+                self._network(params, t, condition, written_by, tuple(labels[t]) if labels else ())
+                for t in range(condition.tasks)
+            ]
+        finally:
+            self.train(was_training)
+
+    def generate(self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()) -> GeneratedNetwork:
+        """Write the network of one task, T = 1.
+
+        Raises:
+            ConditionError: If the condition is of several tasks, not finite, or lacks what is read.
+            ShapeError: If it is of another shape than in training.
+        """
+        if isinstance(condition, ExampleSet):
+            condition = Condition(examples=condition)
+        if condition.tasks != 1:
+            raise ConditionError(
+                f"The condition is of {condition.tasks} tasks, expected one. "
+                "Use `generate_many`, which writes a network per task."
+            )
+        return self.generate_many(condition, labels=[labels])[0]
+
+    def _network(
+        self,
+        params: dict[str, Tensor],
+        task: int,
+        condition: Condition,
+        written_by: str,
+        labels: tuple[str, ...],
+    ) -> GeneratedNetwork:
+        provenance = Provenance(
+            hypernetwork=written_by,
+            condition=condition_digest(condition.rows(slice(task, task + 1))),
+            space=self.child.space.digest,
+            run=self.run_digest,
+        )
+        architecture = self.child.architecture
+        if isinstance(architecture, Architecture) and self.child.class_head is not None:
+            architecture = architecture.with_classes(
+                params[f"{self.child.class_head}.weight"].shape[1]
+            )
+        input_shape = architecture.input_shape if isinstance(architecture, Architecture) else ()
+        return GeneratedNetwork(
+            self.child.materialise(params, task),
+            provenance=provenance,
+            input_shape=input_shape,
+            architecture=architecture if isinstance(architecture, Architecture) else None,
+            labels=labels,
+        )
+
+
+def _check_head(child: Child, head: Head | None) -> Head:
+    if head is None:
+        return "residual-only" if child.class_head is None else "anchored"
+    if head not in _CLASS_DELTA:
+        raise RunError(f"`head` is {head!r}, expected one of {list(_CLASS_DELTA)}.")
+    if child.class_head is None and head != "residual-only":
+        raise RunError(
+            f"`head` is {head!r} and the child has no class head, expected 'residual-only'. "
+            "Give the child exchangeable classes, or leave `head` out."
+        )
+    return head
+
+
+def _name_of(part: nn.Module, family: Mapping[str, type]) -> str:
+    for name, kind in family.items():
+        if type(part) is kind:
+            return name
+    raise RunError(
+        f"{type(part).__name__} has no name in records, expected one of {list(family)}. "
+        "Add it to its family's dict before training with checkpoints."
+    )
+
+
+def _build(family: Mapping[str, type[Conditioner]], record: Mapping[str, Any], kind: str) -> Conditioner:
+    options = dict(record)
+    name = options.pop("name", None)
+    if name not in family:
+        raise RunError(f"{kind} {name!r} is not known, expected one of {list(family)}.")
+    try:
+        return family[name](**options)
+    except TypeError as error:
+        raise RunError(f"{kind} {name!r} cannot take these options: {error}.") from None

@@ -1,0 +1,16 @@
+"""What a batch of generated children is scored by.
+
+`OBJECTIVES` turns the kinds of `TaskShape` into objectives.
+"""
+
+from netwright.objectives.base import Objective, Score
+from netwright.objectives.classification import Classification
+from netwright.objectives.regression import Regression
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "exchangeable-classes": Classification,
+    "fixed-classes": Classification,
+    "values": Regression,
+}
+
+__all__ = ["OBJECTIVES", "Classification", "Objective", "Regression", "Score"]

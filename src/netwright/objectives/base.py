@@ -1,0 +1,43 @@
+"""What a batch of generated children is scored by."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from netwright.child import Child
+from netwright.conditions import ExampleSet
+from netwright.tasks.base import TaskBatch
+
+
+@dataclass(frozen=True)
+class Score:
+    """Loss and metrics of T tasks, each [T]."""
+
+    loss: Tensor
+    metrics: dict[str, Tensor]
+
+
+class Objective(ABC):
+    """Scores T children on their queries.
+
+    `metric` is the one that validation and reports go by; `higher_is_better` says which way.
+    """
+
+    metric: str
+    higher_is_better: bool
+
+    def __call__(self, child: Child, params: Mapping[str, Tensor], batch: TaskBatch) -> Score:
+        """Run the children on their queries and score them."""
+        return self.score(child(params, batch.query.x), batch.query)
+
+    @abstractmethod
+    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
+        """Score outputs [T, Q, C] against y; padded queries do not count."""
+
+
+def mean_over_queries(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean [T] of values [T, Q] where mask [T, Q]."""
+    weights = mask.to(values.dtype)
+    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

@@ -1,0 +1,24 @@
+"""Cross-entropy of classes."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.conditions import ExampleSet
+from netwright.objectives.base import Objective, Score, mean_over_queries
+
+
+class Classification(Objective):
+    """Mean cross-entropy in nats; accuracy as a fraction."""
+
+    metric = "accuracy"
+    higher_is_better = True
+
+    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
+        """Score logits [T, Q, C] against classes [T, Q]."""
+        y = query.y.masked_fill(~query.mask, 0)
+        losses = F.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none").view_as(y)
+        with torch.no_grad():
+            right = (outputs.argmax(dim=-1) == y).to(outputs.dtype)
+            accuracy = mean_over_queries(right, query.mask)
+        return Score(mean_over_queries(losses, query.mask), {"accuracy": accuracy})

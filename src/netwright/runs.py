@@ -1,0 +1,117 @@
+"""Everything that decides a result, as one frozen, validated, JSON-able record."""
+
+import hashlib
+import json
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from netwright.errors import RunError
+
+FORMAT = 1
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+
+
+class TrainingRecord(_Record):
+    """How a hypernetwork is trained.
+
+    Args:
+        steps: Optimiser steps.
+        tasks: T, tasks per step.
+        learning_rate: Peak rate of AdamW.
+        warm_up: Steps over which the rate rises linearly from 0.
+        final_rate: Fraction of the peak rate at the last step; cosine in between.
+        weight_decay: Decoupled weight decay.
+        clip: Largest norm of the gradient.
+        average: Decay of the running average of weights that is evaluated and used; 0 for none.
+        validate_every: Steps between validations.
+        validation_tasks: Tasks per validation, the same each time.
+        patience: Validations without improvement before an early stop; 0 for never.
+        checkpoint_every: Steps between checkpoints.
+        log_every: Steps between lines of the log.
+        seed: Decides initial weights, tasks and dropout.
+    """
+
+    steps: PositiveInt = 5_000
+    tasks: PositiveInt = 16
+    learning_rate: PositiveFloat = 1e-3
+    warm_up: int = Field(default=200, ge=0)
+    final_rate: float = Field(default=0.0, ge=0, le=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    clip: PositiveFloat = 1.0
+    average: float = Field(default=0.0, ge=0, lt=1)
+    validate_every: PositiveInt = 500
+    validation_tasks: PositiveInt = 200
+    patience: int = Field(default=0, ge=0)
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 50
+    seed: int = Field(default=0, ge=0)
+
+
+class Run(_Record):
+    """A task family, a hypernetwork and a training, each by name and options.
+
+    Args:
+        family: {"name": name in `tasks.FAMILIES`, **options}.
+        hypernetwork: See `Hypernetwork.record`.
+        training: How it is trained.
+        threads: CPU threads; results are the same bits only for the same number.
+        device: `cpu` or `cuda`.
+        format: Version of this record's format.
+    """
+
+    family: dict[str, Any]
+    hypernetwork: dict[str, Any]
+    training: TrainingRecord = TrainingRecord()
+    threads: PositiveInt = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+    format: int = FORMAT
+
+    @property
+    def digest(self) -> str:
+        """Identity of the run: equal digests, equal results on one machine."""
+        text = json.dumps(self.model_dump(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> bytes:
+        """The record as it is saved beside its results."""
+        return (json.dumps(self.model_dump(), indent=2) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, *, name: str = "run record") -> "Run":
+        """The inverse of `to_json`.
+
+        Raises:
+            RunError: If the record is not JSON, from a newer netwright, or has a wrong value.
+        """
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise RunError(f"The {name} is not JSON ({error}), expected what netwright wrote.") from None
+        newer = isinstance(record, dict) and isinstance(record.get("format"), int)
+        if newer and record["format"] > FORMAT:
+            raise RunError(
+                f"The {name} has format {record['format']}, expected at most {FORMAT}: it was written "
+                "by a newer netwright. Upgrade: pip install -U netwright"
+            )
+        return validated(cls, record, name)
+
+
+def validated(kind: type[R], values: Any, name: str) -> R:
+    """`values` as a record, with the first mistake named in one line.
+
+    Raises:
+        RunError: If a value is missing, unknown or out of range.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or name
+        known = f" Known options: {', '.join(kind.model_fields)}." if "extra" in first["type"] else ""
+        raise RunError(f"`{place}` of the {name}: {first['msg'].lower()}.{known}") from None

@@ -1,0 +1,105 @@
+"""Tasks, batches of them, and the sources they are drawn from."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import DataError
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True)
+class TaskBatch:
+    """T tasks at once: what each network is written from, and what it is scored on."""
+
+    condition: Condition
+    query: ExampleSet
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        return self.query.tasks
+
+    def to(self, device: torch.device | str) -> "TaskBatch":
+        """The same tasks on another device."""
+        return replace(self, condition=self.condition.to(device), query=self.query.to(device))
+
+    def rows(self, index: torch.Tensor | slice) -> "TaskBatch":
+        """The tasks that `index` selects; the task axis stays."""
+        return replace(self, condition=self.condition.rows(index), query=self.query.rows(index))
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """What every task of a family has in common.
+
+    Args:
+        x: Shape of one input, without task and example axes, such as (1, 28, 28).
+        outputs: C, the number of classes or of predicted values.
+        kind: What y is. `exchangeable-classes`: class c of one task has nothing to do with class c
+            of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers.
+        context: Width of the context vector, 0 if there is none.
+        labels: Names of fixed classes or of predicted values, where there are any.
+    """
+
+    x: tuple[int, ...]
+    outputs: int
+    kind: Literal["exchangeable-classes", "fixed-classes", "values"]
+    context: int = 0
+    labels: tuple[str, ...] = ()
+
+
+class TaskFamily(ABC):
+    """A source of tasks with three splits that share no task.
+
+    A family holds its data and no iterator state: `sample` is a pure function of its arguments.
+    """
+
+    shape: TaskShape
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
+        """Draw T tasks of a split, all randomness taken from `rng`.
+
+        Args:
+            rng: Source of all randomness, such as `netwright.rng.stream(seed, "train", step)`.
+            tasks: T, at least 1.
+            split: Which tasks: `train`, `validation` or `test`.
+
+        Raises:
+            DataError: If the split has too few classes or examples for one task.
+        """
+
+    @abstractmethod
+    def members(self, split: Split) -> tuple[str, ...]:
+        """Names of what tasks of a split are made of (alphabets, scripts, stores, ranges ...), sorted.
+
+        No name stands in two splits; the fingerprint and the test of disjointness read them.
+        """
+
+    @abstractmethod
+    def record(self) -> Mapping[str, Any]:
+        """The JSON-able options that build this family again, without its data root."""
+
+    def fingerprint(self, split: Split) -> str:
+        """A digest of what tasks of the split are made of: equal fingerprints, equal tasks."""
+        text = "\n".join([repr(sorted(self.record().items())), *self.members(split)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that is not one of the three.
+
+    Raises:
+        DataError: If the split is unknown.
+    """
+    if split not in SPLITS:
+        raise DataError(f"Split {split!r} is not known, expected one of {list(SPLITS)}.")

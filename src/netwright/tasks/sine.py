@@ -1,0 +1,80 @@
+"""Sine waves: the standard toy of few-shot regression."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import DataError
+from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
+
+AMPLITUDES = (0.1, 5.0)
+PHASES = (0.0, np.pi)
+INPUTS = (-5.0, 5.0)
+# The box of tasks is cut into this many cells each way; each cell belongs to one split.
+_CELLS = 64
+# Of 100 cells: how many are for validation and for testing.
+_SHARES = {"validation": 10, "test": 20}
+
+
+class Sine(TaskFamily):
+    """y = amplitude * sin(x - phase), with amplitude in [0.1, 5], phase in [0, pi], x in [-5, 5].
+
+    Splits share no task by construction: the box of amplitude and phase is cut into 64 x 64 cells,
+    each given to one split by a fixed hash, so that every split covers the whole box evenly.
+
+    Args:
+        shots: K, support points per task.
+        queries: Query points per task.
+        noise: Standard deviation of what is added to support values.
+
+    Raises:
+        DataError: If a size is below 1 or the noise is negative.
+
+    References:
+        Finn et al., MAML, arXiv:1703.03400.
+    """
+
+    def __init__(self, shots: int = 10, queries: int = 50, *, noise: float = 0.0) -> None:
+        for name, size in (("shots", shots), ("queries", queries)):
+            if not isinstance(size, int) or size < 1:
+                raise DataError(f"`{name}` is {size!r}, expected a whole number of at least 1.")
+        if not 0 <= noise < float("inf"):
+            raise DataError(f"`noise` is {noise}, expected a standard deviation of at least 0.")
+        self.shots, self.queries, self.noise = shots, queries, noise
+        self.shape = TaskShape((1,), 1, "values")
+
+    def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
+        """Draw T sine waves, and points on each."""
+        check_split(split)
+        cells = rng.choice(self._cells[split], size=tasks)
+        place = (np.stack([cells // _CELLS, cells % _CELLS]) + rng.random((2, tasks))) / _CELLS
+        low, high = np.array([AMPLITUDES, PHASES]).T[..., None]
+        amplitude, phase = low + (high - low) * place
+        x = rng.uniform(*INPUTS, (tasks, self.shots + self.queries))
+        y = amplitude[:, None] * np.sin(x - phase[:, None])
+        y[:, : self.shots] += self.noise * rng.standard_normal((tasks, self.shots))
+        points = torch.from_numpy(np.stack([x, y])).float().unsqueeze(-1)
+        support, query = points.split([self.shots, self.queries], dim=2)
+        return TaskBatch(Condition(examples=ExampleSet.of(*support)), ExampleSet.of(*query))
+
+    def members(self, split: Split) -> tuple[str, ...]:
+        """Cells of the split, as `amplitude cell/phase cell`."""
+        check_split(split)
+        return tuple(f"{cell // _CELLS:02d}/{cell % _CELLS:02d}" for cell in self._cells[split])
+
+    def record(self) -> Mapping[str, Any]:
+        """The JSON-able options that build this family again."""
+        return {"shots": self.shots, "queries": self.queries, "noise": self.noise}
+
+    @cached_property
+    def _cells(self) -> dict[Split, np.ndarray]:
+        hashes = [hashlib.sha256(f"sine {cell}".encode()).digest() for cell in range(_CELLS**2)]
+        share = np.array([int.from_bytes(digest[:4], "little") % 100 for digest in hashes])
+        bounds = np.array([_SHARES["validation"], _SHARES["validation"] + _SHARES["test"]])
+        owner = np.array(["validation", "test", "train"])[np.searchsorted(bounds, share, side="right")]
+        return {split: np.flatnonzero(owner == split) for split in SPLITS}

@@ -1,0 +1,28 @@
+"""Meta-training: the loop, its checkpoints and its log; from records to hypernetworks and back."""
+
+from netwright.training.checkpoints import Checkpoint, Checkpoints
+from netwright.training.recipe import (
+    build_family,
+    build_hypernetwork,
+    default_child,
+    default_conditioner,
+    load_hypernetwork,
+    make_hypernetwork,
+)
+from netwright.training.train import TrainingResult, family_name, resolve_device, train, train_run
+
+__all__ = [
+    "Checkpoint",
+    "Checkpoints",
+    "TrainingResult",
+    "build_family",
+    "build_hypernetwork",
+    "default_child",
+    "default_conditioner",
+    "family_name",
+    "load_hypernetwork",
+    "make_hypernetwork",
+    "resolve_device",
+    "train",
+    "train_run",
+]

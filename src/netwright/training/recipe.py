@@ -1,0 +1,165 @@
+"""From a record to a hypernetwork and its tasks, and a good default record for any task family."""
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netwright.architectures import MLP, Architecture, Conv
+from netwright.child import Child
+from netwright.conditioners import Conditioner, Examples
+from netwright.errors import ArtifactError, RunError
+from netwright.hypernetwork import Hypernetwork
+from netwright.rng import derive_seed
+from netwright.runs import Run
+from netwright.tasks import FAMILIES, TaskFamily, TaskShape
+from netwright.training.checkpoints import Checkpoints
+from netwright.training.state import load_weights
+
+
+def default_child(shape: TaskShape, *, channels: int = 8, hidden: tuple[int, ...] = (40, 40)) -> Architecture:
+    """A small child that fits a family's tasks: convolutional for pictures, an MLP for vectors."""
+    exchangeable = shape.kind == "exchangeable-classes"
+    outputs = {"classes" if exchangeable else "outputs": shape.outputs}
+    if len(shape.x) == 3:
+        return Conv(channels=channels, image=(shape.x[0], shape.x[1], shape.x[2]), **outputs)
+    return MLP(inputs=prod(shape.x), hidden=hidden, **outputs)
+
+
+def default_conditioner(shape: TaskShape, *, size: int = 64, channels: int | None = None) -> Conditioner:
+    """What reads support sets of a family's tasks."""
+    if channels is None:
+        channels = 64 if len(shape.x) == 3 else 128
+    exchangeable = shape.kind == "exchangeable-classes"
+    return Examples(
+        shape.x,
+        size=size,
+        outputs=None if exchangeable else shape.outputs,
+        labels=shape.kind,
+        channels=channels,
+    )
+
+
+def make_hypernetwork(
+    shape: TaskShape,
+    *,
+    seed: int,
+    child: Architecture | None = None,
+    conditioner: Conditioner | None = None,
+    generator: str | None = None,
+    head: str | None = None,
+    size: int = 64,
+    encoder_channels: int | None = None,
+    **generator_options: Any,
+) -> Hypernetwork:
+    """A hypernetwork for a family's tasks, its initial weights decided by `seed` alone.
+
+    Raises:
+        RunError: If an option is unknown or does not fit.
+    """
+    generator = generator or ("layer-tokens" if len(shape.x) == 3 else "dense")
+    with seeded_weights(seed):
+        return Hypernetwork(
+            Child(child or default_child(shape)),
+            conditioner or default_conditioner(shape, size=size, channels=encoder_channels),
+            generator,
+            head=head,  # type: ignore[arg-type]
+            **generator_options,
+        )
+
+
+class seeded_weights:
+    """Initial weights as a pure function of a seed; the caller's random state is untouched."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = derive_seed(seed, "weights")
+
+    def __enter__(self) -> None:
+        self._fork = torch.random.fork_rng(devices=[])
+        self._fork.__enter__()
+        torch.manual_seed(self._seed)
+
+    def __exit__(self, *error: Any) -> None:
+        self._fork.__exit__(*error)
+
+
+def build_family(record: Mapping[str, Any], **overrides: Any) -> TaskFamily:
+    """The task family that a record names.
+
+    Args:
+        record: {"name": name in `FAMILIES`, **options}.
+        overrides: Options that take the place of recorded ones, such as `data_root`.
+
+    Raises:
+        RunError: If the name or an option is unknown.
+        DataError: If its data cannot be read.
+    """
+    options = {**record, **{k: v for k, v in overrides.items() if v is not None}}
+    name = options.pop("name", None)
+    if name not in FAMILIES:
+        raise RunError(
+            f"Task family {name!r} is not known, expected one of {sorted(FAMILIES)}, "
+            "a folder of pictures, or a CSV or Parquet file."
+        )
+    try:
+        return FAMILIES[name](**options)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        reason = str(error).partition(".__init__() ")[2] or str(error)
+        raise RunError(f"Task family {name!r} {reason}. Leave that option out.") from None
+
+
+def build_hypernetwork(run: Run) -> Hypernetwork:
+    """The untrained hypernetwork that a run starts from."""
+    with seeded_weights(run.training.seed):
+        return Hypernetwork.from_record(run.hypernetwork)
+
+
+def load_hypernetwork(
+    folder: str | Path, *, child: Child | None = None, weights: str = "best"
+) -> tuple[Hypernetwork, Run]:
+    """A trained hypernetwork and the record of its run, from a run folder.
+
+    Args:
+        folder: A run folder.
+        child: What it writes, for children that are modules of the user's own.
+        weights: `best` by validation, or `last`.
+
+    Raises:
+        ArtifactError: If there is no checkpoint, or it is damaged, newer, or of another kind.
+        RunError: If its record cannot be used.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"{folder} is not a folder, expected a run folder that `netwright train` made."
+        )
+    if (folder / "manifest.json").exists() and not (folder / "checkpoints").exists():
+        raise ArtifactError(
+            f"{folder} is a saved network or a single checkpoint, expected a run folder. "
+            "Give the folder that holds `checkpoints/`."
+        )
+    checkpoints = Checkpoints(folder)
+    checkpoint = checkpoints.newest()
+    run = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
+    best = checkpoint.best_step
+    if weights == "best" and best >= 0 and best != checkpoint.step:
+        checkpoint = checkpoints.read(best)
+    with seeded_weights(run.training.seed):
+        hypernetwork = Hypernetwork.from_record(run.hypernetwork, child=child)
+    load_weights(hypernetwork, checkpoint.files, str(checkpoint.path))
+    hypernetwork.run_digest = run.digest
+    return hypernetwork.eval(), run
+
+
+__all__ = [
+    "build_family",
+    "build_hypernetwork",
+    "default_child",
+    "default_conditioner",
+    "load_hypernetwork",
+    "make_hypernetwork",
+]

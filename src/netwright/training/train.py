@@ -1,0 +1,398 @@
+"""Meta-training: a hypernetwork learns to write networks for tasks that it has not seen."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netwright.errors import RunError, TrainingError
+from netwright.hypernetwork import Hypernetwork
+from netwright.objectives import OBJECTIVES, Objective
+from netwright.rng import derive_seed, stream
+from netwright.runs import Run, TrainingRecord, validated
+from netwright.tasks import FAMILIES, TaskFamily
+from netwright.training.checkpoints import Checkpoints
+from netwright.training.interrupt import Interruption
+from netwright.training.log import TrainingLog
+from netwright.training.report import Reporter, reporter_for
+from netwright.training.state import Progress, load_state, load_weights, state_files
+from netwright.training.step import training_step
+
+# A run of steps without a single finite loss means that the weights are lost.
+MOST_LEFT_OUT_IN_A_ROW = 10
+VALIDATION_TASKS_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training.
+
+    Args:
+        run: The record that decided it.
+        folder: Where it lies; None if nothing was saved.
+        step: Steps taken.
+        best_step: The step whose weights the hypernetwork now has.
+        best_value: Its validation metric.
+        cpu_seconds: CPU-seconds spent on training, validation included, resumed attempts counted in.
+        log: Lines of the log.
+    """
+
+    run: Run
+    folder: Path | None
+    step: int
+    best_step: int
+    best_value: float | None
+    cpu_seconds: float
+    log: list[dict[str, Any]]
+
+
+def train(
+    hypernetwork: Hypernetwork,
+    family: TaskFamily,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    objective: Objective | None = None,
+    progress: bool = True,
+    device: str = "cpu",
+    **settings: Any,
+) -> TrainingResult:
+    """Meta-train a hypernetwork; afterwards it has the weights of its best validation.
+
+    Args:
+        hypernetwork: What is trained, in place.
+        family: Where tasks come from; `train` tasks to learn, `validation` tasks to choose.
+        folder: Run folder for checkpoints and log; None keeps nothing on disk.
+        resume: Go on from the newest checkpoint in `folder`, to the same bits as if never stopped.
+        objective: What children are scored by; by default what suits the family's labels.
+        progress: Whether to report on stderr.
+        device: `cpu`, `cuda` or `auto`.
+        settings: Fields of `TrainingRecord`, such as steps=5_000, tasks=16, learning_rate=1e-3.
+
+    Raises:
+        RunError: If a setting is unknown or out of range, or the folder belongs to another run.
+        DataError: If the family cannot serve a batch.
+        ArtifactError: If a checkpoint cannot be written or read.
+        TrainingError: If losses stay not finite; the last good checkpoint is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint.
+    """
+    run = plan_run(hypernetwork, family, resolve_device(device), settings)
+    return train_run(
+        run, hypernetwork, family, folder=folder, resume=resume, objective=objective, progress=progress
+    )
+
+
+def plan_run(
+    hypernetwork: Hypernetwork, family: TaskFamily, device: str, settings: Mapping[str, Any]
+) -> Run:
+    """The record of a training before it runs.
+
+    Raises:
+        RunError: If a setting is unknown or out of range.
+    """
+    return Run(
+        family={"name": family_name(family), **family.record()},
+        hypernetwork=hypernetwork.record(),
+        training=validated(TrainingRecord, dict(settings), "training settings"),
+        threads=torch.get_num_threads(),
+        device=device,  # type: ignore[arg-type]
+    )
+
+
+def train_run(
+    run: Run,
+    hypernetwork: Hypernetwork,
+    family: TaskFamily,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    objective: Objective | None = None,
+    progress: bool = True,
+) -> TrainingResult:
+    """Train as a record says; see `train`."""
+    hypernetwork.to(run.device)
+    training = _Training(run, hypernetwork, family, None if folder is None else Path(folder), objective)
+    training.begin(resume)
+    reporter = reporter_for(run.training.steps, training.progress.step, progress=progress)
+    with reporter, Interruption() as interruption:
+        training.go_on(reporter, interruption)
+    training.finish()
+    return training.result()
+
+
+def resolve_device(device: str) -> str:
+    """`cuda` if there is one and `auto` was asked for.
+
+    Raises:
+        RunError: If the device is unknown or not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise RunError(f"Device {device!r} is not known, expected 'cpu', 'cuda' or 'auto'.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RunError("Device 'cuda' was asked for and there is none. Use 'auto' or 'cpu'.")
+    return device
+
+
+def family_name(family: TaskFamily) -> str:
+    """The name in `FAMILIES`, or that of the class for families of the user's own."""
+    names = [name for name, kind in FAMILIES.items() if kind is type(family)]
+    return names[0] if names else type(family).__name__
+
+
+class _Training:
+    """The state of one training, between steps."""
+
+    def __init__(
+        self,
+        run: Run,
+        hypernetwork: Hypernetwork,
+        family: TaskFamily,
+        folder: Path | None,
+        objective: Objective | None,
+    ) -> None:
+        self.run, self.record = run, run.training
+        self.hypernetwork, self.family, self.folder = hypernetwork, family, folder
+        self.objective = objective or OBJECTIVES[family.shape.kind]()
+        self.optimiser = torch.optim.AdamW(
+            [p for p in hypernetwork.parameters() if p.requires_grad],
+            lr=self.record.learning_rate,
+            weight_decay=self.record.weight_decay,
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+        self.checkpoints = None if folder is None else Checkpoints(folder)
+        self.log = TrainingLog(None)
+        self.progress = Progress()
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self._cpu_started = time.process_time()
+
+    def begin(self, resume: bool) -> None:
+        """Start afresh, or go on from the newest checkpoint."""
+        log_path = None
+        if self.checkpoints is not None and self.folder is not None:
+            log_path = self.folder / "log.jsonl"
+            there = self.checkpoints.steps()
+            if there and not resume:
+                raise RunError(
+                    f"{self.folder} holds a run already (step {there[-1]}), expected a new folder. "
+                    "Resume it (`--resume`, resume=True) or choose another folder."
+                )
+            if there:
+                self._load(self.checkpoints.newest())
+            elif resume:
+                self.checkpoints.newest()  # says that there is none
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = TrainingLog(log_path, self.progress.log_bytes)
+        if self.progress.step == 0 and not self.progress.finished:
+            self._save()
+
+    def _load(self, checkpoint: Any) -> None:
+        saved = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
+        if saved.digest != self.run.digest:
+            raise RunError(
+                f"{self.folder} belongs to another run: {_difference(saved, self.run)}. "
+                "Resume it with the settings it was started with."
+            )
+        self.progress = load_state(
+            self.hypernetwork, self.optimiser, checkpoint.files, str(checkpoint.path)
+        )
+
+    def go_on(self, reporter: Reporter, interruption: Interruption) -> None:
+        """Take steps until the end, an early stop, or a signal."""
+        while not self.progress.finished:
+            self._step(reporter)
+            step = self.progress.step
+            if step % self.record.validate_every == 0 or step == self.record.steps:
+                self._validate(reporter)
+            patience = self.record.patience
+            is_stale = patience and self.progress.validations_without_gain >= patience
+            if step >= self.record.steps or is_stale:
+                self.progress = self.progress.but(finished=True)
+                if step < self.record.steps:
+                    reporter.say(f"step {step}: no gain in {patience} validations, stopping early")
+            if (
+                self.progress.finished
+                or interruption.signal is not None
+                or step % self.record.checkpoint_every == 0
+            ):
+                self._save()
+            if interruption.signal is not None and not self.progress.finished:
+                if self.folder is not None:
+                    reporter.say(f"interrupted at step {step}; resume with --resume {self.folder}")
+                interruption.leave()
+
+    def _step(self, reporter: Reporter) -> None:
+        step, record = self.progress.step, self.record
+        rng = stream(record.seed, "train", step)
+        batch = self.family.sample(rng, record.tasks, "train").to(self.run.device)
+        self.hypernetwork.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(record, step)
+        with _seeded(derive_seed(record.seed, "step", step), self.run.device):
+            done = training_step(
+                self.hypernetwork, self.objective, self.optimiser, batch, clip=record.clip
+            )
+        in_a_row = self.progress.left_out_in_a_row + 1 if done.left_out else 0
+        self.progress = self.progress.but(
+            step=step + 1,
+            tasks_left_out=self.progress.tasks_left_out + done.left_out,
+            left_out_in_a_row=in_a_row,
+        )
+        if in_a_row >= MOST_LEFT_OUT_IN_A_ROW:
+            raise TrainingError(
+                f"Losses were not finite in {in_a_row} steps in a row, up to step {step + 1}, expected "
+                "finite ones. The last good checkpoint is kept; lower the learning rate or look for "
+                "extreme values in the data."
+            )
+        # Kept in the progress: a checkpoint between two lines of the log must not lose these.
+        self.progress = self.progress.but(since_log=(*self.progress.since_log, asdict(done)))
+        if (step + 1) % record.log_every == 0 or step + 1 == record.steps:
+            self._log_steps()
+        reporter.step(step + 1, done.loss)
+
+    def _log_steps(self) -> None:
+        """One line with means over the steps since the last line."""
+        steps = self.progress.since_log
+        self.progress = self.progress.but(since_log=())
+        taken = [step for step in steps if step["loss"] is not None]
+        names = sorted({name for step in taken for name in step["metrics"]})
+        self.log.append(
+            {
+                "step": self.progress.step,
+                "loss": _mean([step["loss"] for step in taken]),
+                **{name: _mean([step["metrics"][name] for step in taken]) for name in names},
+                "learning_rate": learning_rate(self.record, self.progress.step - 1),
+                "gradient_norm": _mean([step["gradient_norm"] for step in taken]),
+                "tasks_left_out": sum(step["left_out"] for step in steps),
+            }
+        )
+
+    def _validate(self, reporter: Reporter) -> None:
+        loss, metrics = self._validation_scores()
+        value = metrics[self.objective.metric]
+        best = self.progress.best_value
+        is_better = math.isfinite(value) and (
+            best is None or (value > best if self.objective.higher_is_better else value < best)
+        )
+        line = {"step": self.progress.step, "validation_loss": loss}
+        line.update({f"validation_{name}": metric for name, metric in metrics.items()})
+        self.log.append(line)
+        if is_better:
+            self.best_weights = {
+                name: tensor.detach().clone() for name, tensor in self.hypernetwork.state_dict().items()
+            }
+            self.progress = self.progress.but(
+                best_step=self.progress.step, best_value=value, validations_without_gain=0
+            )
+            # Saved at once: the best weights must be on disk before anything builds on them.
+            self._save()
+        else:
+            self.progress = self.progress.but(
+                validations_without_gain=self.progress.validations_without_gain + 1
+            )
+        mark = "  (best)" if is_better else ""
+        reporter.say(
+            f"step {self.progress.step}: validation {self.objective.metric} {value:.4f}, "
+            f"loss {loss:.4f}{mark}"
+        )
+
+    def _validation_scores(self) -> tuple[float, dict[str, float]]:
+        """Means over the same validation tasks every time."""
+        self.hypernetwork.eval()
+        losses: list[torch.Tensor] = []
+        metrics: dict[str, list[torch.Tensor]] = {}
+        tasks = self.record.validation_tasks
+        with torch.no_grad():
+            for i, first in enumerate(range(0, tasks, VALIDATION_TASKS_AT_ONCE)):
+                rng = stream(self.record.seed, "validation", i)
+                count = min(VALIDATION_TASKS_AT_ONCE, tasks - first)
+                batch = self.family.sample(rng, count, "validation").to(self.run.device)
+                params = self.hypernetwork(batch.condition)
+                score = self.objective(self.hypernetwork.child, params, batch)
+                losses.append(score.loss)
+                for name, value in score.metrics.items():
+                    metrics.setdefault(name, []).append(value)
+        means = {name: float(torch.cat(values).mean()) for name, values in metrics.items()}
+        return float(torch.cat(losses).mean()), means
+
+    def _save(self) -> None:
+        if self.checkpoints is None:
+            return
+        now = time.process_time()
+        self.log.sync()
+        self.progress = self.progress.but(
+            log_bytes=self.log.length,
+            cpu_seconds=self.progress.cpu_seconds + now - self._cpu_started,
+        )
+        self._cpu_started = now
+        files = state_files(self.hypernetwork, self.optimiser, self.progress)
+        files["run.json"] = self.run.to_json()
+        self.checkpoints.write(self.progress.step, files, keep={self.progress.best_step})
+
+    def finish(self) -> None:
+        """Give the hypernetwork the weights of the best validation."""
+        if self.checkpoints is not None and self.progress.best_step >= 0:
+            best = self.checkpoints.read(self.progress.best_step)
+            load_weights(self.hypernetwork, best.files, str(best.path))
+        elif self.best_weights is not None:
+            self.hypernetwork.load_state_dict(self.best_weights)
+        self.hypernetwork.run_digest = self.run.digest
+        self.hypernetwork.eval()
+
+    def result(self) -> TrainingResult:
+        """What came of it."""
+        spent = self.progress.cpu_seconds + time.process_time() - self._cpu_started
+        return TrainingResult(
+            run=self.run,
+            folder=self.folder,
+            step=self.progress.step,
+            best_step=self.progress.best_step,
+            best_value=self.progress.best_value,
+            cpu_seconds=spent,
+            log=self.log.lines,
+        )
+
+
+def learning_rate(record: TrainingRecord, step: int) -> float:
+    """Linear warm-up, then a cosine from the peak down to `final_rate` of it at the last step."""
+    warm_up = min(1.0, (step + 1) / record.warm_up) if record.warm_up else 1.0
+    cosine = 0.5 * (1 + math.cos(math.pi * step / record.steps))
+    return record.learning_rate * warm_up * (record.final_rate + (1 - record.final_rate) * cosine)
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """Dropout and its like as a pure function of the step; the caller's random state is untouched."""
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _mean(values: list[float]) -> float | None:
+    """None for no values: NaN is not JSON."""
+    return sum(values) / len(values) if values else None
+
+
+def _difference(saved: Run, wanted: Run) -> str:
+    a, b = saved.model_dump(), wanted.model_dump()
+    for section in a:
+        if a[section] != b[section] and isinstance(a[section], dict):
+            keys = [k for k in {**a[section], **b[section]} if a[section].get(k) != b[section].get(k)]
+            key = keys[0]
+            theirs, ours = a[section].get(key), b[section].get(key)
+            return f"its {section}.{key} is {json.dumps(theirs)}, here it is {json.dumps(ours)}"
+        if a[section] != b[section]:
+            return f"its {section} is {a[section]!r}, here it is {b[section]!r}"
+    return "its record differs"
+
+
+__all__ = ["TrainingResult", "family_name", "resolve_device", "train", "train_run"]
