@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from netwright._version import __version__
 
 if TYPE_CHECKING:
-    from netwright import anchors, architectures, conditioners, errors, generators, objectives, tasks
+    from netwright import (
+        anchors,
+        architectures,
+        conditioners,
+        errors,
+        generators,
+        objectives,
+        tasks,
+    )
     from netwright.child import Child
     from netwright.conditions import Condition, ExampleSet
     from netwright.emission import Frozen, Full, Shared

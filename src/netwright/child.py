@@ -111,9 +111,7 @@ class Child(nn.Module):
         """
         tasks = self.space.check(params)
         self._check_inputs(params, x, tasks)
-        y = self._whole.run(
-            params, self._common(), x, strategy=strategy, training=self.training
-        )
+        y = self._whole.run(params, self._common(), x, strategy=strategy, training=self.training)
         check_rows(y, x)
         return y
 
@@ -282,7 +280,7 @@ def _apply_batch_norm_policy(module: nn.Module, policy: BatchNormPolicy) -> nn.M
 
 def _group_norm_like(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> nn.GroupNorm:
     channels = norm.num_features
-    groups = next(g for g in (8, 4, 2, 1) if channels % g == 0 and channels // g > 1 or g == 1)
+    groups = next(g for g in (8, 4, 2, 1) if (channels % g == 0 and channels // g > 1) or g == 1)
     group_norm = nn.GroupNorm(groups, channels, eps=norm.eps, affine=norm.affine)
     if norm.affine:
         group_norm.load_state_dict({"weight": norm.weight.detach(), "bias": norm.bias.detach()})

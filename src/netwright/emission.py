@@ -49,7 +49,9 @@ def assign_emissions(
     chosen: dict[str, Emission] = {}
     for selector, emission in rules:
         value = emission_of(emission)
-        selected = [name for name, p in module.named_parameters() if _selects(selector, module, name, p)]
+        selected = [
+            name for name, p in module.named_parameters() if _selects(selector, module, name, p)
+        ]
         if not selected:
             names = [name for name, _ in module.named_parameters()]
             raise ParameterNameError(
@@ -70,7 +72,9 @@ def emission_of(emission: Emission | str) -> Emission:
     if not isinstance(emission, str):
         return emission
     if emission not in EMISSIONS:
-        raise ParameterNameError(f"Emission {emission!r} is not known, expected one of {list(EMISSIONS)}.")
+        raise ParameterNameError(
+            f"Emission {emission!r} is not known, expected one of {list(EMISSIONS)}."
+        )
     return EMISSIONS[emission]()
 
 

@@ -16,8 +16,6 @@ NetwrightError
 """
 
 
-
-
 class NetwrightError(Exception):
     """Base of every error that netwright raises on purpose."""
 

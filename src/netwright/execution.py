@@ -82,7 +82,9 @@ class Executor:
             chunk = self._tasks_per_chunk(x)
             if chunk < len(x):
                 return self._run_in_chunks(per_task, common, x, chunk, training)
-            return self._walk(self._module, "", per_task, common, Rows(x, len(x)), training).separate
+            return self._walk(
+                self._module, "", per_task, common, Rows(x, len(x)), training
+            ).separate
         return self._fall_back("", per_task, common, x, strategy, training)
 
     def _run_in_chunks(
@@ -126,7 +128,11 @@ class Executor:
         rows: Rows,
         training: bool,
     ) -> Rows:
-        if type(module) is nn.Sequential and not module._forward_hooks and not module._forward_pre_hooks:
+        if (
+            type(module) is nn.Sequential
+            and not module._forward_hooks
+            and not module._forward_pre_hooks
+        ):
             for name, part in module._modules.items():
                 assert part is not None
                 part_path = f"{path}.{name}" if path else name
@@ -158,7 +164,11 @@ class Executor:
         first_path = self._paths[id(self._module.get_submodule(path))]
         prefix = f"{first_path}." if first_path else ""
         skeleton = self._thread_skeleton(training).get_submodule(first_path)
-        own = {slot[len(prefix) :]: name for slot, name in self._slots.items() if slot.startswith(prefix)}
+        own = {
+            slot[len(prefix) :]: name
+            for slot, name in self._slots.items()
+            if slot.startswith(prefix)
+        }
         mapped = {slot: per_task[name] for slot, name in own.items() if name in per_task}
         fixed = {slot: common[name] for slot, name in own.items() if name not in per_task}
 
@@ -187,7 +197,12 @@ class Executor:
             self._threads.__dict__.clear()
             raise
 
-    def _vmap(self, call_one: Callable[[dict[str, Tensor], Tensor], Tensor], mapped: dict[str, Tensor], x: Tensor) -> Tensor:
+    def _vmap(
+        self,
+        call_one: Callable[[dict[str, Tensor], Tensor], Tensor],
+        mapped: dict[str, Tensor],
+        x: Tensor,
+    ) -> Tensor:
         functorch = torch._C._functorch
         was_enabled = functorch._is_vmap_fallback_enabled()
         # Without this an operator that has no batching rule runs in a silent, slow loop of its own.
@@ -210,7 +225,9 @@ class Executor:
         return skeleton
 
 
-def _loop(call_one: Callable[[dict[str, Tensor], Tensor], Tensor], mapped: dict[str, Tensor], x: Tensor) -> Tensor:
+def _loop(
+    call_one: Callable[[dict[str, Tensor], Tensor], Tensor], mapped: dict[str, Tensor], x: Tensor
+) -> Tensor:
     # `unbind`, not `[t]`: the backward of an index fills the whole [T, ...] buffer with zeros.
     unbound = {name: value.unbind(0) for name, value in mapped.items()}
     outputs = [
@@ -233,7 +250,10 @@ def _slots_of(module: nn.Module) -> dict[str, str]:
     names: dict[int, str] = {}
     slots: dict[str, str] = {}
     for path, part in module.named_modules():
-        for leaf, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
+        for leaf, tensor in [
+            *part.named_parameters(recurse=False),
+            *part.named_buffers(recurse=False),
+        ]:
             slot = f"{path}.{leaf}" if path else leaf
             slots[slot] = names.setdefault(id(tensor), slot)
     return slots

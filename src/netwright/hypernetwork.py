@@ -1,7 +1,7 @@
 """The network that writes networks: conditioner, generator and child in one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,6 @@ from netwright.generated import GeneratedNetwork, Provenance, condition_digest, 
 from netwright.generators import GENERATORS, WeightGenerator
 
 Head = Literal["anchored", "anchor-only", "residual-only"]
-
-# Beside an anchor the residual starts small, so that the first child is as good as the anchor.
-_CLASS_DELTA: dict[str, float] = {"anchored": 0.1, "anchor-only": 0.1, "residual-only": 1.0}
 
 
 class Hypernetwork(nn.Module):
@@ -52,7 +49,9 @@ class Hypernetwork(nn.Module):
         super().__init__()
         self.head = _check_head(child, head)
         self.child = child
-        self.conditioner = conditioner if isinstance(conditioner, Conditioner) else Compose(conditioner)
+        self.conditioner = (
+            conditioner if isinstance(conditioner, Conditioner) else Compose(conditioner)
+        )
         if isinstance(generator, str):
             if generator not in GENERATORS:
                 raise RunError(
@@ -66,7 +65,6 @@ class Hypernetwork(nn.Module):
                 child.space,
                 self.conditioner.size,
                 base=base,
-                class_delta=_CLASS_DELTA[self.head],
                 **options,  # type: ignore[arg-type]
             )
         except TypeError as error:
@@ -74,8 +72,9 @@ class Hypernetwork(nn.Module):
         if anchor not in ANCHORS:
             raise RunError(f"Anchor {anchor!r} is not known, expected one of {list(ANCHORS)}.")
         has_anchor = child.class_head is not None and self.head != "residual-only"
-        # Set when a run has trained the hypernetwork; networks carry it in their provenance.
+        # Set when a run has trained the hypernetwork; the networks that it writes carry both.
         self.run_digest = ""
+        self.preparation: Mapping[str, Any] | None = None
         self.anchor: Anchor | None = ANCHORS[anchor]() if has_anchor else None
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:
@@ -118,7 +117,9 @@ class Hypernetwork(nn.Module):
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], *, child: Child | None = None) -> "Hypernetwork":
+    def from_record(
+        cls, record: Mapping[str, Any], *, child: Child | None = None
+    ) -> "Hypernetwork":
         """An untrained hypernetwork as described; `child` is needed for modules of the user's own.
 
         Raises:
@@ -174,7 +175,9 @@ class Hypernetwork(nn.Module):
         finally:
             self.train(was_training)
 
-    def generate(self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()) -> GeneratedNetwork:
+    def generate(
+        self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()
+    ) -> GeneratedNetwork:
         """Write the network of one task, T = 1.
 
         Raises:
@@ -216,14 +219,15 @@ class Hypernetwork(nn.Module):
             input_shape=input_shape,
             architecture=architecture if isinstance(architecture, Architecture) else None,
             labels=labels,
+            preparation=self.preparation,
         )
 
 
 def _check_head(child: Child, head: Head | None) -> Head:
     if head is None:
         return "residual-only" if child.class_head is None else "anchored"
-    if head not in _CLASS_DELTA:
-        raise RunError(f"`head` is {head!r}, expected one of {list(_CLASS_DELTA)}.")
+    if head not in get_args(Head):
+        raise RunError(f"`head` is {head!r}, expected one of {list(get_args(Head))}.")
     if child.class_head is None and head != "residual-only":
         raise RunError(
             f"`head` is {head!r} and the child has no class head, expected 'residual-only'. "
@@ -242,7 +246,9 @@ def _name_of(part: nn.Module, family: Mapping[str, type]) -> str:
     )
 
 
-def _build(family: Mapping[str, type[Conditioner]], record: Mapping[str, Any], kind: str) -> Conditioner:
+def _build(
+    family: Mapping[str, type[Conditioner]], record: Mapping[str, Any], kind: str
+) -> Conditioner:
     options = dict(record)
     name = options.pop("name", None)
     if name not in family:

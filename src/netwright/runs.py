@@ -92,7 +92,9 @@ class Run(_Record):
         try:
             record = json.loads(text)
         except ValueError as error:
-            raise RunError(f"The {name} is not JSON ({error}), expected what netwright wrote.") from None
+            raise RunError(
+                f"The {name} is not JSON ({error}), expected what netwright wrote."
+            ) from None
         newer = isinstance(record, dict) and isinstance(record.get("format"), int)
         if newer and record["format"] > FORMAT:
             raise RunError(
@@ -113,5 +115,7 @@ def validated(kind: type[R], values: Any, name: str) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or name
-        known = f" Known options: {', '.join(kind.model_fields)}." if "extra" in first["type"] else ""
+        known = (
+            f" Known options: {', '.join(kind.model_fields)}." if "extra" in first["type"] else ""
+        )
         raise RunError(f"`{place}` of the {name}: {first['msg'].lower()}.{known}") from None

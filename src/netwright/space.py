@@ -88,9 +88,7 @@ class ParameterSpace:
                 fan_in = prod(parameter.shape[1:]) if parameter.dim() > 1 else 1
                 aliases = tuple(p for p in paths[id(parameter)] if p != name)
                 shape = tuple(parameter.shape)
-                tensors.append(
-                    TensorSpec(name, shape, axes, role, fan_in, stds[name], aliases)
-                )
+                tensors.append(TensorSpec(name, shape, axes, role, fan_in, stds[name], aliases))
         return cls(tuple(tensors))
 
     @property
@@ -198,11 +196,18 @@ def initial_stds(module: nn.Module, draws: int = 4) -> dict[str, float]:
 
 
 def _rms(values: Iterable[Tensor]) -> float:
-    stacked = torch.stack([value.square().mean() for value in values if value.numel()] or [torch.zeros(())])
+    stacked = torch.stack(
+        [value.square().mean() for value in values if value.numel()] or [torch.zeros(())]
+    )
     return float(stacked.mean().sqrt())
 
 
-_NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+_NORMS = (
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)
 
 
 def _meaning(owner: nn.Module, name: str, parameter: Tensor) -> tuple[str, tuple[str, ...]]:

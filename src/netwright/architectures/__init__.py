@@ -15,7 +15,16 @@ ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "mlp": MLP}
 conv = Conv
 mlp = MLP
 
-__all__ = ["ARCHITECTURES", "MLP", "Architecture", "Conv", "conv", "from_record", "mlp", "to_record"]
+__all__ = [
+    "ARCHITECTURES",
+    "MLP",
+    "Architecture",
+    "Conv",
+    "conv",
+    "from_record",
+    "mlp",
+    "to_record",
+]
 
 
 def to_record(architecture: Architecture) -> dict[str, Any]:
@@ -33,7 +42,9 @@ def from_record(record: dict[str, Any]) -> Architecture:
     options = dict(record)
     family = options.pop("family", None)
     if family not in ARCHITECTURES:
-        raise RunError(f"Architecture {family!r} is not known, expected one of {list(ARCHITECTURES)}.")
+        raise RunError(
+            f"Architecture {family!r} is not known, expected one of {list(ARCHITECTURES)}."
+        )
     try:
         return ARCHITECTURES[family](**options)
     except TypeError as error:

@@ -49,7 +49,9 @@ def check_sizes(family: str, **sizes: int) -> None:
     """
     for name, size in sizes.items():
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise RunError(f"`{name}` of {family} is {size!r}, expected a whole number of at least 1.")
+            raise RunError(
+                f"`{name}` of {family} is {size!r}, expected a whole number of at least 1."
+            )
 
 
 def check_outputs(family: str, classes: int | None, outputs: int | None) -> int:

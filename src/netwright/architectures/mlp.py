@@ -36,7 +36,9 @@ class MLP(Architecture):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
-        check_sizes("mlp", inputs=self.inputs, **{f"hidden[{i}]": w for i, w in enumerate(self.hidden)})
+        check_sizes(
+            "mlp", inputs=self.inputs, **{f"hidden[{i}]": w for i, w in enumerate(self.hidden)}
+        )
         check_outputs("mlp", self.classes, self.outputs)
         if self.activation not in ACTIVATIONS:
             raise RunError(

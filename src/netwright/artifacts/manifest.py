@@ -57,14 +57,18 @@ def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     if there != set(listed):
         missing, added = sorted(set(listed) - there), sorted(there - set(listed))
-        raise _damaged(folder, f"lacks {missing} and has unlisted {added}", "the files of its manifest")
+        raise _damaged(
+            folder, f"lacks {missing} and has unlisted {added}", "the files of its manifest"
+        )
     files = {}
     for name, facts in listed.items():
         data = _read(folder / name)
         if len(data) != facts["bytes"]:
             raise _damaged(folder / name, f"has {len(data):,} bytes", f"{facts['bytes']:,}")
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise _damaged(folder / name, "has another sha256 than its manifest says", "the same bytes")
+            raise _damaged(
+                folder / name, "has another sha256 than its manifest says", "the same bytes"
+            )
         files[name] = data
     return files
 
@@ -76,7 +80,11 @@ def _read_manifest(folder: Path, kind: str) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         hint = " Give a folder inside it." if (folder / "checkpoints").is_dir() else ""
-        what = "a run folder" if (folder / "checkpoints").is_dir() else "a folder without manifest.json"
+        what = (
+            "a run folder"
+            if (folder / "checkpoints").is_dir()
+            else "a folder without manifest.json"
+        )
         raise ArtifactError(f"{folder} is {what}, expected the folder of a {kind}.{hint}")
     data = _read(path, most=_LARGEST_MANIFEST)
     try:

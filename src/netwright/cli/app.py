@@ -19,7 +19,8 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 DataRoot = Annotated[
-    Path | None, typer.Option(help="Folder with the data sets (else $NETWRIGHT_DATA, else download).")
+    Path | None,
+    typer.Option(help="Folder with the data sets (else $NETWRIGHT_DATA, else download)."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
@@ -59,24 +60,36 @@ def train(
             help="glyphs, omniglot, sine, a folder of pictures, or a CSV or Parquet file.",
         ),
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Run folder; by default runs/FAMILY-N.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Run folder; by default runs/FAMILY-N.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5_000,
     tasks: Annotated[int, typer.Option(help="Tasks per step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
-    patience: Annotated[int, typer.Option(help="Validations without gain before stopping; 0: never.")] = 0,
+    patience: Annotated[
+        int, typer.Option(help="Validations without gain before stopping; 0: never.")
+    ] = 0,
     validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
     seed: Annotated[int, typer.Option(help="Decides weights, tasks and dropout.")] = 0,
     ways: Annotated[int | None, typer.Option(help="Classes per task (pictures).")] = None,
-    shots: Annotated[int | None, typer.Option(help="Support examples per class, or per task.")] = None,
-    queries: Annotated[int | None, typer.Option(help="Query examples per class, or per task.")] = None,
-    jitter: Annotated[int | None, typer.Option(help="Largest random shift in training, pixels.")] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Support examples per class, or per task.")
+    ] = None,
+    queries: Annotated[
+        int | None, typer.Option(help="Query examples per class, or per task.")
+    ] = None,
+    jitter: Annotated[
+        int | None, typer.Option(help="Largest random shift in training, pixels.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
     channels: Annotated[int, typer.Option(help="Channels of a child for pictures.")] = 8,
     hidden: Annotated[str, typer.Option(help="Hidden widths of a child for vectors.")] = "40,40",
     generator: Annotated[str | None, typer.Option(help="dense, chunked or layer-tokens.")] = None,
-    head: Annotated[str | None, typer.Option(help="anchored, anchor-only or residual-only.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="anchored, anchor-only or residual-only.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Width of the embedding.")] = 64,
     threads: Annotated[int, typer.Option(help="CPU threads; part of what decides the bits.")] = 1,
     device: Device = "auto",
@@ -143,7 +156,8 @@ def evaluate(
 def generate(
     run: RunFolder,
     support: Annotated[
-        Path, typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y.")
+        Path,
+        typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make, or a file: .safetensors or .onnx.")],
     as_json: Json = False,
@@ -157,7 +171,9 @@ def generate(
 @app.command()
 def predict(
     network: Annotated[Path, typer.Argument(help="A folder that `generate` or `save` made.")],
-    inputs: Annotated[Path, typer.Argument(help="Folder of pictures, CSV or Parquet, or .npz with x.")],
+    inputs: Annotated[
+        Path, typer.Argument(help="Folder of pictures, CSV or Parquet, or .npz with x.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Run a written network on new inputs."""

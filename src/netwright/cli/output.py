@@ -8,9 +8,14 @@ from typing import Any
 from netwright.errors import RunError
 
 
+def json_text(value: Any) -> str:
+    """Indented JSON; NaN, which is not JSON, becomes null."""
+    return json.dumps(_strict(value), indent=2)
+
+
 def print_json(value: Any) -> None:
-    """One JSON object on stdout; NaN, which is not JSON, becomes null."""
-    print(json.dumps(_strict(value), indent=2))
+    """One JSON object on stdout."""
+    print(json_text(value))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -30,7 +35,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 def next_folder(name: str, root: Path = Path("runs")) -> Path:
     """runs/NAME-N with the smallest N that is free."""
     taken = {path.name for path in root.glob(f"{name}-*")} if root.is_dir() else set()
-    return root / next(f"{name}-{n}" for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken)
+    return root / next(
+        f"{name}-{n}" for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken
+    )
 
 
 def set_threads(threads: int) -> None:

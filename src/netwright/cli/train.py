@@ -108,7 +108,6 @@ def _new_hypernetwork(
 
 def _report(
     result: TrainingResult,
-
     folder: Path,
     picture: Path | None,
     seconds: float,

@@ -59,4 +59,6 @@ class Context(Conditioner):
         check_shape("context", context, "T D", D=len(self.low), hint=hint)
         # To [-1, 1], so that no entry drowns the others by its unit.
         z = self.trunk(2 * (context - self.low) / (self.high - self.low) - 1)
-        return Embedding(z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device))
+        return Embedding(
+            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
+        )

@@ -45,4 +45,6 @@ class Identity(Conditioner):
                 "Describe an unseen task by examples or a context instead."
             )
         z = self.norm(self.table(identity))
-        return Embedding(z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device))
+        return Embedding(
+            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
+        )

@@ -113,9 +113,7 @@ def evaluate(
     )
 
 
-def fixed_batches(
-    family: TaskFamily, split: Split, tasks: int, seed: int
-) -> Iterator[TaskBatch]:
+def fixed_batches(family: TaskFamily, split: Split, tasks: int, seed: int) -> Iterator[TaskBatch]:
     """The same tasks for the same arguments, in batches."""
     sizes = [min(TASKS_AT_ONCE, tasks - first) for first in range(0, tasks, TASKS_AT_ONCE)]
     for i, size in enumerate(sizes):

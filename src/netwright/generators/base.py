@@ -32,8 +32,6 @@ class WeightGenerator(nn.Module, ABC):
         space: The child's parameter space.
         embedding_size: E, the width of the embedding.
         base: Initial child parameters by name, each [*shape].
-        class_delta: How far class rows start from their base, in units of the child's own
-            initialisation: 1 if nothing else makes the class head, small beside an anchor.
 
     References:
         Ha et al., HyperNetworks, arXiv:1609.09106.
@@ -46,7 +44,6 @@ class WeightGenerator(nn.Module, ABC):
         embedding_size: int,
         *,
         base: Mapping[str, Tensor],
-        class_delta: float = 1.0,
     ) -> None:
         super().__init__()
         self.space = space
@@ -58,9 +55,7 @@ class WeightGenerator(nn.Module, ABC):
         self.scale: Tensor
         scales = [torch.full((spec.size,), _scale_of(spec)) for spec in self.body_space.tensors]
         self.register_buffer("scale", torch.cat([*scales, torch.zeros(0)]))
-        self.class_rows = (
-            ClassRows(class_space, embedding_size, class_delta) if class_space.tensors else None
-        )
+        self.class_rows = ClassRows(class_space, embedding_size) if class_space.tensors else None
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape].
@@ -95,7 +90,7 @@ class ClassRows(nn.Module):
     The learned base row is shared by all classes, so that permuting classes permutes rows.
     """
 
-    def __init__(self, space: ParameterSpace, embedding_size: int, initial_delta: float) -> None:
+    def __init__(self, space: ParameterSpace, embedding_size: int) -> None:
         super().__init__()
         self.space = space
         self.row_sizes = [spec.size // spec.shape[0] for spec in space.tensors]
@@ -105,9 +100,12 @@ class ClassRows(nn.Module):
         sizes_and_scales = zip(self.row_sizes, map(_scale_of, space.tensors), strict=True)
         self.register_buffer("scale", torch.cat([torch.full((n,), s) for n, s in sizes_and_scales]))
         self.trunk = nn.Sequential(
-            nn.Linear(embedding_size, 2 * embedding_size), nn.GELU(), nn.LayerNorm(2 * embedding_size)
+            nn.Linear(embedding_size, 2 * embedding_size),
+            nn.GELU(),
+            nn.LayerNorm(2 * embedding_size),
         )
-        self.out = unit_linear(2 * embedding_size, row, initial_delta)
+        # Full scale from the start, beside an anchor too: measured, it learns faster than a small one.
+        self.out = unit_linear(2 * embedding_size, row, 1.0)
 
     def forward(self, classes: Tensor) -> dict[str, Tensor]:
         """Rows [T, C, ...] by name from class tokens [T, C, E]."""

@@ -19,7 +19,6 @@ class Chunked(WeightGenerator):
         space: The child's parameter space, of size P.
         embedding_size: E.
         base: Initial child parameters by name.
-        class_delta: See `WeightGenerator`.
         chunk: Numbers per chunk; the last one is cut to fit.
         hidden: Width of the hidden layers.
 
@@ -33,16 +32,17 @@ class Chunked(WeightGenerator):
         embedding_size: int,
         *,
         base: Mapping[str, Tensor],
-        class_delta: float = 1.0,
         chunk: int = 512,
         hidden: int = 128,
     ) -> None:
-        super().__init__(space, embedding_size, base=base, class_delta=class_delta)
+        super().__init__(space, embedding_size, base=base)
         self.chunk, self.hidden = chunk, hidden
         chunks = ceil(self.body_space.size / chunk)
         self.chunk_embedding = nn.Parameter(torch.randn(chunks, hidden))
         self.read = nn.Linear(embedding_size, hidden)
-        self.trunk = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
+        self.trunk = nn.Sequential(
+            nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden)
+        )
         self.out = unit_linear(hidden, chunk, INITIAL_DELTA)
 
     def options(self) -> dict[str, Any]:

@@ -20,7 +20,6 @@ class Dense(WeightGenerator):
         space: The child's parameter space, of size P.
         embedding_size: E.
         base: Initial child parameters by name.
-        class_delta: See `WeightGenerator`.
         hidden: Width of the two hidden layers.
     """
 
@@ -30,10 +29,9 @@ class Dense(WeightGenerator):
         embedding_size: int,
         *,
         base: Mapping[str, Tensor],
-        class_delta: float = 1.0,
         hidden: int = 128,
     ) -> None:
-        super().__init__(space, embedding_size, base=base, class_delta=class_delta)
+        super().__init__(space, embedding_size, base=base)
         self.hidden = hidden
         self.trunk = nn.Sequential(
             nn.Linear(embedding_size, hidden), nn.GELU(),

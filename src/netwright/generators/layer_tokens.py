@@ -22,7 +22,6 @@ class LayerTokens(WeightGenerator):
         space: The child's parameter space, of size P.
         embedding_size: E.
         base: Initial child parameters by name.
-        class_delta: See `WeightGenerator`.
         depth: Number of attention blocks.
         max_slices: Largest number of tokens per tensor; rows are grouped to stay below it.
 
@@ -36,11 +35,10 @@ class LayerTokens(WeightGenerator):
         embedding_size: int,
         *,
         base: Mapping[str, Tensor],
-        class_delta: float = 1.0,
         depth: int = 2,
         max_slices: int = 64,
     ) -> None:
-        super().__init__(space, embedding_size, base=base, class_delta=class_delta)
+        super().__init__(space, embedding_size, base=base)
         self.depth, self.max_slices = depth, max_slices
         self.slices = [_slices_of(spec, max_slices) for spec in self.body_space.tensors]
         self.tokens = nn.Parameter(torch.randn(sum(self.slices), embedding_size))

@@ -28,7 +28,9 @@ class Rows:
         if not self.is_grouped:
             return self.data
         count, channels = self.data.shape[:2]
-        per_task = self.data.reshape(count, self.tasks, channels // self.tasks, *self.data.shape[2:])
+        per_task = self.data.reshape(
+            count, self.tasks, channels // self.tasks, *self.data.shape[2:]
+        )
         return per_task.transpose(0, 1)
 
     @property

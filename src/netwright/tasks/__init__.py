@@ -4,20 +4,29 @@
 """
 
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
+from netwright.tasks.glyphs import Glyphs
+from netwright.tasks.images import Images
 from netwright.tasks.omniglot import Omniglot
 from netwright.tasks.sine import Sine
+from netwright.tasks.table import Table
 
 FAMILIES: dict[str, type[TaskFamily]] = {
+    "glyphs": Glyphs,
+    "images": Images,
     "omniglot": Omniglot,
     "sine": Sine,
+    "table": Table,
 }
 
 __all__ = [
     "FAMILIES",
     "SPLITS",
+    "Glyphs",
+    "Images",
     "Omniglot",
     "Sine",
     "Split",
+    "Table",
     "TaskBatch",
     "TaskFamily",
     "TaskShape",

@@ -89,6 +89,10 @@ class TaskFamily(ABC):
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again, without its data root."""
 
+    def preparation(self) -> Mapping[str, Any] | None:
+        """How raw inputs become rows, JSON-able, so that a network can serve without this family."""
+        return None
+
     def fingerprint(self, split: Split) -> str:
         """A digest of what tasks of the split are made of: equal fingerprints, equal tasks."""
         text = "\n".join([repr(sorted(self.record().items())), *self.members(split)])

@@ -59,7 +59,9 @@ def download(url: str, path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], total: int, name: str) -> None:
+def _copy(
+    read: Callable[[int], bytes], write: Callable[[bytes], int], total: int, name: str
+) -> None:
     from rich.progress import Progress
 
     if not sys.stderr.isatty():
@@ -125,4 +127,3 @@ def _to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
-

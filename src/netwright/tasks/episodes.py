@@ -76,7 +76,9 @@ class EpisodeSize:
         for name, minimum in least.items():
             size = getattr(self, name)
             if not isinstance(size, int) or size < minimum:
-                raise DataError(f"`{name}` is {size!r}, expected a whole number of at least {minimum}.")
+                raise DataError(
+                    f"`{name}` is {size!r}, expected a whole number of at least {minimum}."
+                )
 
 
 def check_pool(pool: ClassPool, size: EpisodeSize, name: str) -> None:
@@ -122,7 +124,7 @@ def sample_episodes(
     """
     chosen = _choose_classes(pool, rng, tasks, size.ways, within_groups)
     wanted = size.shots + size.queries
-    order = _choose_pictures(pool.counts[chosen], rng, wanted)
+    order = choose_examples(pool.counts[chosen], rng, wanted)
     is_real = order < pool.counts[chosen][..., None]
     starts = np.concatenate([[0], np.cumsum(pool.counts)[:-1]])
     index = starts[chosen][..., None] + np.where(is_real, order, 0)
@@ -158,7 +160,7 @@ def _choose_classes(
     return np.take_along_axis(smallest, np.take_along_axis(keys, smallest, 1).argsort(1), 1)
 
 
-def _choose_pictures(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.ndarray:
+def choose_examples(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.ndarray:
     """Distinct picture numbers [T, ways, wanted] in random order; too large where there are too few."""
     most = int(counts.max())
     if most > _MOST_KEYS and counts.min() >= wanted:

@@ -157,7 +157,9 @@ def _read_parts(folder: str, image_size: int) -> dict[str, np.ndarray]:
     return cached_arrays(f"omniglot-{image_size}-{content}", make)
 
 
-def _read(image_size: int, data_root: str | Path | None, may_download: bool) -> dict[str, np.ndarray]:
+def _read(
+    image_size: int, data_root: str | Path | None, may_download: bool
+) -> dict[str, np.ndarray]:
     files = [f"images_{part}.zip" for part in PARTS]
     folder = find_folder("omniglot", files, data_root)
     if folder is None and may_download and data_root is None:
@@ -169,7 +171,9 @@ def _read(image_size: int, data_root: str | Path | None, may_download: bool) -> 
                 raise DataError(f"{error} {_WAYS_OUT}") from None
     if folder is None:
         where = f"in {data_root}" if data_root is not None else "on this machine"
-        raise DataError(f"Omniglot was not found {where}, expected {files[0]} and {files[1]}. {_WAYS_OUT}")
+        raise DataError(
+            f"Omniglot was not found {where}, expected {files[0]} and {files[1]}. {_WAYS_OUT}"
+        )
     return _read_parts(str(folder.resolve()), image_size)
 
 

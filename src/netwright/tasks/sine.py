@@ -76,5 +76,7 @@ class Sine(TaskFamily):
         hashes = [hashlib.sha256(f"sine {cell}".encode()).digest() for cell in range(_CELLS**2)]
         share = np.array([int.from_bytes(digest[:4], "little") % 100 for digest in hashes])
         bounds = np.array([_SHARES["validation"], _SHARES["validation"] + _SHARES["test"]])
-        owner = np.array(["validation", "test", "train"])[np.searchsorted(bounds, share, side="right")]
+        owner = np.array(["validation", "test", "train"])[
+            np.searchsorted(bounds, share, side="right")
+        ]
         return {split: np.flatnonzero(owner == split) for split in SPLITS}

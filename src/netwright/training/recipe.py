@@ -1,5 +1,6 @@
 """From a record to a hypernetwork and its tasks, and a good default record for any task family."""
 
+import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -19,7 +20,9 @@ from netwright.training.checkpoints import Checkpoints
 from netwright.training.state import load_weights
 
 
-def default_child(shape: TaskShape, *, channels: int = 8, hidden: tuple[int, ...] = (40, 40)) -> Architecture:
+def default_child(
+    shape: TaskShape, *, channels: int = 8, hidden: tuple[int, ...] = (40, 40)
+) -> Architecture:
     """A small child that fits a family's tasks: convolutional for pictures, an MLP for vectors."""
     exchangeable = shape.kind == "exchangeable-classes"
     outputs = {"classes" if exchangeable else "outputs": shape.outputs}
@@ -28,7 +31,9 @@ def default_child(shape: TaskShape, *, channels: int = 8, hidden: tuple[int, ...
     return MLP(inputs=prod(shape.x), hidden=hidden, **outputs)
 
 
-def default_conditioner(shape: TaskShape, *, size: int = 64, channels: int | None = None) -> Conditioner:
+def default_conditioner(
+    shape: TaskShape, *, size: int = 64, channels: int | None = None
+) -> Conditioner:
     """What reads support sets of a family's tasks."""
     if channels is None:
         channels = 64 if len(shape.x) == 3 else 128
@@ -152,6 +157,7 @@ def load_hypernetwork(
         hypernetwork = Hypernetwork.from_record(run.hypernetwork, child=child)
     load_weights(hypernetwork, checkpoint.files, str(checkpoint.path))
     hypernetwork.run_digest = run.digest
+    hypernetwork.preparation = json.loads(checkpoint.files["preparation.json"])
     return hypernetwork.eval(), run
 
 

@@ -63,7 +63,9 @@ class PlainReporter(Reporter):
         self._spoken = now
         rate = (step - self._first) / (now - self._started)
         left = (self.steps - step) / rate
-        self.say(f"step {step}/{self.steps}  loss {_show(loss)}  {rate:.1f} steps/s  {left:.0f} s left")
+        self.say(
+            f"step {step}/{self.steps}  loss {_show(loss)}  {rate:.1f} steps/s  {left:.0f} s left"
+        )
 
     def say(self, line: str) -> None:
         """Print a line."""

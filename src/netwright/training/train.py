@@ -84,7 +84,13 @@ def train(
     """
     run = plan_run(hypernetwork, family, resolve_device(device), settings)
     return train_run(
-        run, hypernetwork, family, folder=folder, resume=resume, objective=objective, progress=progress
+        run,
+        hypernetwork,
+        family,
+        folder=folder,
+        resume=resume,
+        objective=objective,
+        progress=progress,
     )
 
 
@@ -117,7 +123,9 @@ def train_run(
 ) -> TrainingResult:
     """Train as a record says; see `train`."""
     hypernetwork.to(run.device)
-    training = _Training(run, hypernetwork, family, None if folder is None else Path(folder), objective)
+    training = _Training(
+        run, hypernetwork, family, None if folder is None else Path(folder), objective
+    )
     training.begin(resume)
     reporter = reporter_for(run.training.steps, training.progress.step, progress=progress)
     with reporter, Interruption() as interruption:
@@ -287,7 +295,8 @@ class _Training:
         self.log.append(line)
         if is_better:
             self.best_weights = {
-                name: tensor.detach().clone() for name, tensor in self.hypernetwork.state_dict().items()
+                name: tensor.detach().clone()
+                for name, tensor in self.hypernetwork.state_dict().items()
             }
             self.progress = self.progress.but(
                 best_step=self.progress.step, best_value=value, validations_without_gain=0
@@ -335,6 +344,7 @@ class _Training:
         self._cpu_started = now
         files = state_files(self.hypernetwork, self.optimiser, self.progress)
         files["run.json"] = self.run.to_json()
+        files["preparation.json"] = json.dumps(self.family.preparation()).encode()
         self.checkpoints.write(self.progress.step, files, keep={self.progress.best_step})
 
     def finish(self) -> None:
@@ -345,6 +355,7 @@ class _Training:
         elif self.best_weights is not None:
             self.hypernetwork.load_state_dict(self.best_weights)
         self.hypernetwork.run_digest = self.run.digest
+        self.hypernetwork.preparation = self.family.preparation()
         self.hypernetwork.eval()
 
     def result(self) -> TrainingResult:
@@ -386,7 +397,9 @@ def _difference(saved: Run, wanted: Run) -> str:
     a, b = saved.model_dump(), wanted.model_dump()
     for section in a:
         if a[section] != b[section] and isinstance(a[section], dict):
-            keys = [k for k in {**a[section], **b[section]} if a[section].get(k) != b[section].get(k)]
+            keys = [
+                k for k in {**a[section], **b[section]} if a[section].get(k) != b[section].get(k)
+            ]
             key = keys[0]
             theirs, ours = a[section].get(key), b[section].get(key)
             return f"its {section}.{key} is {json.dumps(theirs)}, here it is {json.dumps(ours)}"

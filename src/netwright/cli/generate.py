@@ -1,0 +1,63 @@
+"""`netwright generate`."""
+
+import time
+from pathlib import Path
+
+from netwright.artifacts import tensors_to_bytes, write_file
+from netwright.cli.inputs import support_of
+from netwright.cli.output import print_json
+from netwright.conditions import Condition
+from netwright.errors import RunError
+from netwright.generated import GeneratedNetwork
+from netwright.training import load_hypernetwork
+
+
+def run_generate(run_folder: Path, support: Path, out: Path, *, as_json: bool) -> None:
+    """Write one network from a support set, to a folder or to one file."""
+    hypernetwork, run = load_hypernetwork(run_folder)
+    architecture = hypernetwork.child.architecture
+    if architecture is None:
+        raise RunError("This run writes a module of your own; use `load_hypernetwork` from Python.")
+    examples, labels = support_of(
+        support,
+        architecture.input_shape,  # type: ignore[attr-defined]
+        hypernetwork.preparation,
+        exchangeable=hypernetwork.child.class_head is not None,
+    )
+    condition = Condition(examples=examples)
+    hypernetwork.generate(condition)  # the first call pays for what is set up once
+    started = time.perf_counter()
+    network = hypernetwork.generate(condition, labels=labels)
+    milliseconds = 1000 * (time.perf_counter() - started)
+    _save(network, out)
+    size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.iterdir())
+    if as_json:
+        print_json(
+            {
+                "out": out,
+                "run": run.digest,
+                "parameters": network.size,
+                "bytes": size,
+                "milliseconds": milliseconds,
+                "examples": int(examples.mask.sum()),
+                "labels": labels,
+            }
+        )
+        return
+    count = int(examples.mask.sum())
+    print(f"{out}: {network.size:,} parameters, {size:,} bytes, written from {count} examples")
+    print(f"in {milliseconds:.1f} ms; outputs: {', '.join(labels) or network.size}")
+    if out.is_dir():
+        print(f"next: netwright predict {out} INPUTS")
+
+
+def _save(network: GeneratedNetwork, out: Path) -> None:
+    ending = out.suffix.lower()
+    if ending == ".onnx":
+        network.export(out)
+    elif ending == ".safetensors":
+        write_file(out, tensors_to_bytes(network.network.state_dict()))
+    elif ending in ("", ".network"):
+        network.save(out)
+    else:
+        raise RunError(f"`--out` is {out}, expected a folder, a .safetensors or an .onnx file.")

@@ -1,0 +1,121 @@
+"""Support sets and inputs from what a person has: pictures, tables, arrays."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netwright.conditions import ExampleSet
+from netwright.errors import DataError
+from netwright.tasks.columns import TABLE_ENDINGS
+from netwright.tasks.images import read_pictures, read_support
+from netwright.tasks.table import TablePreparation
+
+
+def support_of(
+    path: Path,
+    input_shape: tuple[int, ...],
+    preparation: Mapping[str, Any] | None,
+    *,
+    exchangeable: bool,
+) -> tuple[ExampleSet, tuple[str, ...]]:
+    """The support set of one task, T = 1, and names of its outputs.
+
+    Args:
+        path: A folder of <class>/pictures, a CSV or Parquet file, or an .npz with x and y.
+        input_shape: Shape of one input of the child.
+        preparation: How rows of a table become inputs, where the run has one.
+        exchangeable: Whether y must be classes of the task's own.
+
+    Raises:
+        DataError: If it cannot be read, or is not what the hypernetwork was trained with.
+    """
+    if path.suffix.lower() in TABLE_ENDINGS:
+        prepared = _table(preparation, path)
+        return prepared.support(path), prepared.labels or (prepared.target,)
+    if path.suffix.lower() == ".npz":
+        return _arrays(path, exchangeable)
+    _check_pictures(path, input_shape)
+    return read_support(path, image_size=input_shape[1], channels=input_shape[0])
+
+
+def inputs_of(
+    path: Path, input_shape: tuple[int, ...], preparation: Mapping[str, Any] | None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Inputs [N, *] and a name per row.
+
+    Raises:
+        DataError: If they cannot be read, or are not what the network was written for.
+    """
+    if path.suffix.lower() in TABLE_ENDINGS:
+        rows = _table(preparation, path).inputs(path)
+        return rows, tuple(f"row {i + 1}" for i in range(len(rows)))
+    if path.suffix.lower() == ".npz":
+        x = _read_npz(path, "x")["x"]
+        return x, tuple(f"row {i + 1}" for i in range(len(x)))
+    _check_pictures(path, input_shape)
+    pictures, paths = read_pictures(path, image_size=input_shape[1], channels=input_shape[0])
+    return pictures, tuple(map(str, paths))
+
+
+def _table(preparation: Mapping[str, Any] | None, path: Path) -> TablePreparation:
+    if preparation is None or preparation.get("kind") != "table":
+        raise DataError(
+            f"{path} is a table, expected what this hypernetwork was trained with: no table."
+        )
+    return TablePreparation.from_json(preparation)
+
+
+def _check_pictures(path: Path, input_shape: tuple[int, ...]) -> None:
+    if len(input_shape) != 3:
+        raise DataError(
+            f"{path} is no table and no .npz, expected rows of {input_shape[0]} numbers: "
+            "this hypernetwork was not trained with pictures."
+        )
+
+
+def _arrays(path: Path, exchangeable: bool) -> tuple[ExampleSet, tuple[str, ...]]:
+    arrays = _read_npz(path, "x", "y")
+    x, y = arrays["x"], arrays["y"]
+    if len(x) != len(y):
+        raise DataError(f"{path} has {len(x)} rows in x and {len(y)} in y, expected as many.")
+    if len(x) == 0:
+        raise DataError(f"{path} has no example, expected at least one.")
+    if not exchangeable:
+        values = y if y.dim() > 1 else y[:, None]
+        return ExampleSet.of(x[None], values.float()[None]), ()
+    if y.dim() != 1 or not torch.equal(y, y.round()):
+        raise DataError(f"{path} has y {list(y.shape)}, expected classes [S], whole numbers.")
+    names, classes = torch.unique(y, return_inverse=True)
+    if len(names) < 2:
+        raise DataError(f"{path} has one class only, expected at least 2.")
+    return ExampleSet.of(x[None], classes[None]), tuple(str(int(name)) for name in names)
+
+
+def _read_npz(path: Path, *names: str) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if missing := [name for name in names if name not in file.files]:
+                raise DataError(
+                    f"{path} holds {file.files} and lacks {missing}, expected {list(names)}."
+                )
+            arrays = {name: file[name] for name in names}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read as .npz ({reason}), expected arrays x and y."
+        ) from None
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"{path} has {name} of {array.dtype}, expected numbers.")
+        if not np.isfinite(array).all():
+            place = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
+            raise DataError(
+                f"{path} has {array[tuple(place)]} in {name} at {place}, expected finite numbers. "
+                "Replace or leave out what is missing."
+            )
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
