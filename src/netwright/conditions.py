@@ -5,6 +5,7 @@ A `Condition` holds one field per kind of condition; a kind that a task lacks is
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,17 +112,16 @@ class Condition:
 
     def to(self, device: torch.device | str) -> "Condition":
         """The same condition on another device."""
-        return replace(self, **{n: value.to(device) for n, value in self.present().items()})
+        moved: dict[str, Any] = {n: value.to(device) for n, value in self.present().items()}
+        return replace(self, **moved)
 
     def rows(self, index: Tensor | slice) -> "Condition":
         """The tasks that `index` selects; the task axis stays."""
-        return replace(
-            self,
-            **{
-                name: value.rows(index) if isinstance(value, ExampleSet) else value[index]
-                for name, value in self.present().items()
-            },
-        )
+        chosen: dict[str, Any] = {
+            name: value.rows(index) if isinstance(value, ExampleSet) else value[index]
+            for name, value in self.present().items()
+        }
+        return replace(self, **chosen)
 
     def present(self) -> dict[str, "ExampleSet | Tensor"]:
         """The kinds of condition that are there, by name."""

@@ -13,7 +13,7 @@ reachable by two paths is restored wrongly (each slot is passed under one path o
 import copy
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -203,7 +203,7 @@ class Executor:
         mapped: dict[str, Tensor],
         x: Tensor,
     ) -> Tensor:
-        functorch = torch._C._functorch
+        functorch: Any = torch._C._functorch
         was_enabled = functorch._is_vmap_fallback_enabled()
         # Without this an operator that has no batching rule runs in a silent, slow loop of its own.
         functorch._set_vmap_fallback_enabled(False)

@@ -65,7 +65,7 @@ class Hypernetwork(nn.Module):
                 child.space,
                 self.conditioner.size,
                 base=base,
-                **options,  # type: ignore[arg-type]
+                **options,
             )
         except TypeError as error:
             raise RunError(f"{generator.__name__} cannot take these options: {error}.") from None

@@ -41,7 +41,8 @@ class Conv(Architecture):
     def features(self) -> int:
         """F, how many numbers the head reads."""
         _, height, width = self.image
-        return self.channels * ceil(height / 2**self.depth) * ceil(width / 2**self.depth)
+        shrink = 1 << self.depth
+        return self.channels * ceil(height / shrink) * ceil(width / shrink)
 
     @property
     def parameters(self) -> int:

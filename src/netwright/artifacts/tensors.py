@@ -11,7 +11,8 @@ from netwright.errors import ArtifactError
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Named tensors as one safetensors file."""
-    return safetensors.torch.save({n: t.detach().cpu().contiguous() for n, t in tensors.items()})
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return bytes(safetensors.torch.save(plain))
 
 
 def tensors_from_bytes(data: bytes, name: str = "the file") -> dict[str, Tensor]:
@@ -21,9 +22,10 @@ def tensors_from_bytes(data: bytes, name: str = "the file") -> dict[str, Tensor]
         ArtifactError: If the bytes are not a whole safetensors file.
     """
     try:
-        return safetensors.torch.load(data)
+        tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, OverflowError) as error:
         raise ArtifactError(
             f"{name} is not a whole safetensors file ({str(error).splitlines()[0]}), expected one that "
             "netwright wrote. Copy it again from where it was saved."
         ) from None
+    return tensors

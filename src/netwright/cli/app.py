@@ -41,14 +41,14 @@ def root(
 @app.command()
 def demo(
     folder: Annotated[Path | None, typer.Option(help="Run folder; by default runs/demo-N.")] = None,
-    seconds: Annotated[float, typer.Option(help="CPU-seconds of meta-training.")] = 80.0,
+    steps: Annotated[int, typer.Option(help="Steps of meta-training.")] = 1_500,
     seed: Annotated[int, typer.Option(help="Decides everything.")] = 0,
     as_json: Json = False,
 ) -> None:
     """The whole story in about two minutes: train, write networks for unseen scripts, compare."""
     from netwright.cli.demo import run_demo
 
-    run_demo(folder, seconds=seconds, seed=seed, as_json=as_json)
+    run_demo(folder, steps=steps, seed=seed, as_json=as_json)
 
 
 @app.command()

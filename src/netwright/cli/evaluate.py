@@ -31,7 +31,7 @@ def run_evaluate(
     hypernetwork.to(resolve_device(device))
     record = {**run.family, **overrides}
     family = build_family(record, data_root=data_root)
-    found = evaluate(hypernetwork, family, split=split, tasks=tasks, seed=seed)  # type: ignore[arg-type]
+    found = evaluate(hypernetwork, family, split=split, tasks=tasks, seed=seed)
     report = {"run": run.digest, "family": record, "seed": seed, **found.to_json()}
     path = run_folder / f"evaluation-{split}.json"
     write_file(path, json_text(report).encode())

@@ -158,7 +158,8 @@ class _PictureEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.trunk(x.flatten(0, 1))
-        return features.unflatten(0, x.shape[:2])
+        separate: Tensor = features.unflatten(0, x.shape[:2])
+        return separate
 
 
 class _VectorEncoder(nn.Module):

@@ -1,13 +1,18 @@
 """Convolutions of T tasks as one grouped convolution."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.layers.rows import Rows
 
-_CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
+_CONVOLUTIONS: dict[type, Callable[..., Tensor]] = {
+    nn.Conv1d: F.conv1d,
+    nn.Conv2d: F.conv2d,
+    nn.Conv3d: F.conv3d,
+}
 
 
 def run_convolution(
@@ -16,7 +21,7 @@ def run_convolution(
     """Task t's channels are group t; shared weights run over all rows at once."""
     convolve = _CONVOLUTIONS[type(module)]
     weight, bias = tensors["weight"], tensors.get("bias")
-    geometry = (module.stride, module.padding, module.dilation)
+    geometry: tuple[Any, ...] = (module.stride, module.padding, module.dilation)
     rank = module.weight.dim()
     if weight.dim() == rank and (bias is None or bias.dim() == 1):
         merged = convolve(rows.merged, weight, bias, *geometry, groups=module.groups)

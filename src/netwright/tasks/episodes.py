@@ -130,7 +130,7 @@ def sample_episodes(
     index = starts[chosen][..., None] + np.where(is_real, order, 0)
     pictures = pool.images[torch.from_numpy(index.reshape(-1))]
     if jitter:
-        pictures = _shift(pictures, rng, jitter)
+        pictures = shift_pictures(pictures, rng, jitter)
     x = pictures.float().div_(255).reshape(tasks, size.ways, wanted, *pictures.shape[1:])
     mask = torch.from_numpy(is_real)
     return TaskBatch(
@@ -182,7 +182,7 @@ def _floyd(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.ndar
     return rng.permuted(chosen, axis=-1)
 
 
-def _shift(pictures: Tensor, rng: np.random.Generator, jitter: int) -> Tensor:
+def shift_pictures(pictures: Tensor, rng: np.random.Generator, jitter: int) -> Tensor:
     """Shift each picture by its own whole number of pixels; zeros come in from outside."""
     count, _, height, width = pictures.shape
     shifts = torch.from_numpy(rng.integers(0, 2 * jitter + 1, (2, count)))

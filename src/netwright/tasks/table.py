@@ -251,7 +251,7 @@ class Table(TaskFamily):
 
 def _is_known(column: Column) -> np.ndarray:
     if column.kind == "numeric":
-        return ~np.isnan(column.values)
+        return np.isfinite(column.values)
     return np.array([value is not None for value in column.values])
 
 
@@ -321,7 +321,7 @@ def _prepare(
     if kind not in ("auto", "classification", "regression"):
         raise DataError(f"`kind` is {kind!r}, expected 'auto', 'classification' or 'regression'.")
     if kind == "classification" or (kind == "auto" and _looks_like_classes(target)):
-        labels = sorted({value for value in as_text(target)[is_usable]})
+        labels = sorted(set(as_text(target)[is_usable]))
         return TablePreparation(
             task_name, target_name, encoder, tuple(labels), categorical=categorical
         )

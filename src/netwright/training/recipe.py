@@ -1,7 +1,8 @@
 """From a record to a hypernetwork and its tasks, and a good default record for any task family."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def default_child(
 ) -> Architecture:
     """A small child that fits a family's tasks: convolutional for pictures, an MLP for vectors."""
     exchangeable = shape.kind == "exchangeable-classes"
-    outputs = {"classes" if exchangeable else "outputs": shape.outputs}
+    outputs: dict[str, Any] = {"classes" if exchangeable else "outputs": shape.outputs}
     if len(shape.x) == 3:
         return Conv(channels=channels, image=(shape.x[0], shape.x[1], shape.x[2]), **outputs)
     return MLP(inputs=prod(shape.x), hidden=hidden, **outputs)
@@ -75,19 +76,12 @@ def make_hypernetwork(
         )
 
 
-class seeded_weights:
-    """Initial weights as a pure function of a seed; the caller's random state is untouched."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = derive_seed(seed, "weights")
-
-    def __enter__(self) -> None:
-        self._fork = torch.random.fork_rng(devices=[])
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *error: Any) -> None:
-        self._fork.__exit__(*error)
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Initial weights as a pure function of a seed; the random state around it is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "weights"))
+        yield
 
 
 def build_family(record: Mapping[str, Any], **overrides: Any) -> TaskFamily:

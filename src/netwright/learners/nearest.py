@@ -1,0 +1,32 @@
+"""The nearest support example in the space of inputs."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.conditions import Condition
+from netwright.errors import ConditionError
+from netwright.learners.base import Learner, Predictor
+
+
+class NearestNeighbour(Learner):
+    """Gives a query the class of the support example at the smallest Euclidean distance."""
+
+    def adapt(self, condition: Condition) -> Predictor:
+        """Keep the support sets of T tasks.
+
+        Raises:
+            ConditionError: If there are no examples with classes.
+        """
+        examples = condition.examples
+        if examples is None or examples.classes is None:
+            raise ConditionError("Nearest neighbour needs examples with classes, found none.")
+        support, classes = examples.x.flatten(2), examples.classes
+
+        def predict(x: Tensor) -> Tensor:
+            distances = torch.cdist(x.flatten(2), support)
+            distances = distances.masked_fill(~examples.mask.unsqueeze(1), float("inf"))
+            nearest = examples.y.gather(1, distances.argmin(dim=-1))
+            return F.one_hot(nearest, classes).to(x.dtype)
+
+        return predict
