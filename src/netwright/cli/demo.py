@@ -16,7 +16,14 @@ from netwright.evaluation import Estimate, mean_estimate
 from netwright.evaluation.evaluate import fixed_batches, median_ms
 from netwright.generated import GeneratedNetwork
 from netwright.hypernetwork import Hypernetwork
-from netwright.learners import FineTune, Generate, Learner, NearestNeighbour, train_joint
+from netwright.learners import (
+    FineTune,
+    Generate,
+    Learner,
+    NearestMean,
+    NearestNeighbour,
+    train_joint,
+)
 from netwright.objectives import Classification
 from netwright.rng import stream
 from netwright.tasks import Glyphs, TaskBatch
@@ -113,6 +120,7 @@ _STORY = """A hypernetwork is one network that writes the weights of others. It 
 small tasks ("tell these 5 characters apart, here is one example of each"). For a new task it then
 writes a small network in one forward pass: nothing is trained, no gradient is taken.
 """
+_NAMES = {"CANADIAN": "Canadian syllabics", "NKO": "N'Ko", "OLD": "Old Italic"}
 _NO_EXPORT = "pip install 'netwright[export]'"
 
 
@@ -126,7 +134,7 @@ def compare(hypernetwork: Hypernetwork, family: Glyphs, seed: int) -> list[Rival
     # A head of zeros: the body's features decide, no class is preferred.
     from_joint = {name: joint.get(name, torch.zeros_like(v)) for name, v in from_nothing.items()}
     validation = list(fixed_batches(family, "validation", VALIDATION_TASKS, seed))
-    starts = {"trained from scratch": from_nothing, "fine-tuned joint model": from_joint}
+    starts = {"trained from scratch": from_nothing, "joint model, fine-tuned": from_joint}
     learners: list[tuple[str, Learner, str]] = [
         ("generated network", Generate(hypernetwork), "1 pass")
     ]
@@ -134,16 +142,16 @@ def compare(hypernetwork: Hypernetwork, family: Glyphs, seed: int) -> list[Rival
         rate, steps = choose(scratch, initial, objective, validation)
         tuned = FineTune(scratch, initial, objective, steps=steps, rate=rate)
         learners.append((name, tuned, f"{steps} steps, rate {rate:g}"))
-    learners.append(("1-nearest neighbour in pixels", NearestNeighbour(), ""))
+    body = {name: value for name, value in joint.items() if name in from_joint}
+    learners.append(("joint model, nearest mean", NearestMean(scratch, body), "in its features"))
+    learners.append(("1-nearest neighbour", NearestNeighbour(), "in pixels"))
     test = list(fixed_batches(family, "test", TEST_TASKS, seed))
     kept = WAYS * SHOTS * 28 * 28
     return [
         Rival(
             name,
             accuracy_of(learner, objective, test),
-            median_ms(
-                lambda learner=learner: learner.adapt(test[0].condition.rows(slice(0, 1))), 5
-            ),  # type: ignore[misc]
+            median_ms(partial(learner.adapt, test[0].condition.rows(slice(0, 1))), 5),
             kept if isinstance(learner, NearestNeighbour) else scratch.space.size,
             note,
         )
@@ -243,15 +251,19 @@ def _print_rivals(rivals: Sequence[Rival]) -> None:
     rows = [
         [
             rival.name,
-            f"{100 * rival.accuracy.value:.1f} % ± {50 * (rival.accuracy.high - rival.accuracy.low):.1f}",
+            f"{100 * rival.accuracy.value:.1f} ± {50 * (rival.accuracy.high - rival.accuracy.low):.1f} %",
             f"{rival.milliseconds:.1f}",
             f"{rival.parameters:,}",
             rival.note,
         ]
         for rival in rivals
     ]
-    print_table("", ["", "accuracy, 95 % interval", "ms per new task", "numbers kept", ""], rows)
+    print_table(
+        "   accuracy with its 95 % interval; milliseconds for a new task; numbers kept",
+        ["", "accuracy", "ms/task", "numbers", "how"],
+        rows,
+    )
 
 
 def _list(scripts: Sequence[str]) -> str:
-    return ", ".join(name.capitalize() for name in scripts)
+    return ", ".join(_NAMES.get(name, name.capitalize()) for name in scripts)

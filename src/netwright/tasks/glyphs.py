@@ -197,7 +197,7 @@ def _look(master: np.ndarray) -> np.ndarray:
     """A blurred picture as a vector of length 1 around 0, for comparing characters."""
     blurred = F.avg_pool2d(torch.from_numpy(master)[None, None].float(), 5, 2, 2).flatten().numpy()
     centred = np.asarray(blurred - blurred.mean())
-    return np.divide(centred, max(float(np.linalg.norm(centred)), 1e-6))
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-6))
 
 
 def _distort(masters: np.ndarray, code: int) -> np.ndarray:

@@ -251,7 +251,7 @@ class Table(TaskFamily):
 
 def _is_known(column: Column) -> np.ndarray:
     if column.kind == "numeric":
-        return np.isfinite(column.values)
+        return np.asarray(np.isfinite(column.values))
     return np.array([value is not None for value in column.values])
 
 
