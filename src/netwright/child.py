@@ -70,8 +70,8 @@ class Child(nn.Module):
         if isinstance(module, BuildsModule):
             class_head = class_head or module.class_head
             module = module.build()
+        _check_supported(module)
         template = copy.deepcopy(module)
-        _check_supported(template)
         template = _apply_batch_norm_policy(template, batch_norm)
         self.class_head = class_head
         self.batch_norm = batch_norm

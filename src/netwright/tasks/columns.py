@@ -1,8 +1,9 @@
 """Columns of a CSV or Parquet file, and how they become numbers."""
 
 import difflib
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,40 +17,63 @@ _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 # Beyond this many standard deviations a value is as extreme as it gets: heavy tails must not explode.
 _CLIP = 8.0
 MOST_CATEGORIES = 32
+_DAY_US = 86_400_000_000
+# Exports write whole numbers beside empty cells as 3.0: the same category as 3.
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+_PART = r"\.(time|(hour|weekday|month)\.(sin|cos))"
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values of one column: float64 with NaN for missing, or text (object) with None for missing."""
+    """Values of one column: float64 with NaN for missing, or text (object) with None for missing.
+
+    Booleans are numeric, 0 and 1, and remember that their names are `false` and `true`.
+    """
 
     kind: Literal["numeric", "categorical"]
     values: np.ndarray
+    is_boolean: bool = False
 
 
 Columns = dict[str, Column]
 
 
-def read_columns(path: str | Path, *, categorical: Sequence[str] = ()) -> Columns:
-    """All columns of a CSV, TSV or Parquet file; dates become hour, weekday, day and month.
+def read_columns(
+    path: str | Path,
+    *,
+    categorical: Collection[str] = (),
+    ignore: Collection[str] = (),
+    needed: Collection[str] | None = None,
+) -> Columns:
+    """Columns of a CSV, TSV or Parquet file.
+
+    A date `d` becomes numbers: `d.time` in days, and sine and cosine of its place in the day, week
+    and year, `d.hour.sin`, `d.weekday.cos` and so on; a time of day becomes `t.hour.sin` and `.cos`.
 
     Args:
         path: The file.
-        categorical: Numeric columns to be read as categories.
+        categorical: Columns to be read as text whatever they look like: `007` stays `007`.
+        ignore: Columns to leave out.
+        needed: Names of the result that are wanted, so that others may hold anything; None for all.
 
     Raises:
-        DataError: If the file is missing, empty, no table, or holds infinity or doubled names.
+        DataError: If the file is missing, empty, no table, or holds infinity or doubled names, or
+            if a column to ignore is not there.
         MissingExtraError: If pyarrow is not installed.
     """
     path = Path(path)
-    table = _read_table(path)
+    table = _read_table(path, categorical)
     names = Counter(table.column_names)
     if doubled := [name for name, count in names.items() if count > 1]:
         raise DataError(f"{path} has columns of the same name {doubled}, expected each name once.")
     if table.num_rows == 0:
         raise DataError(f"{path} has a header and no rows, expected rows. Export it again.")
+    for name in ignore:
+        _check_there(names, name, "named in `ignore`")
     columns: Columns = {}
     for name in table.column_names:
-        columns.update(_columns_of(name, table.column(name), name in categorical))
+        if name not in ignore and (needed is None or _is_needed(name, needed)):
+            columns.update(_columns_of(name, table.column(name), name in categorical))
     for name, column in columns.items():
         if column.kind == "numeric" and np.isinf(column.values).any():
             row = int(np.isinf(column.values).argmax())
@@ -60,7 +84,11 @@ def read_columns(path: str | Path, *, categorical: Sequence[str] = ()) -> Column
     return columns
 
 
-def _read_table(path: Path) -> Any:
+def _is_needed(name: str, needed: Collection[str]) -> bool:
+    return any(other == name or other.startswith(f"{name}.") for other in needed)
+
+
+def _read_table(path: Path, categorical: Collection[str]) -> Any:
     try:
         import pyarrow as pa
         from pyarrow import csv, parquet
@@ -74,52 +102,103 @@ def _read_table(path: Path) -> Any:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return parquet.read_table(path)
-        convert = csv.ConvertOptions(null_values=_MISSING, strings_can_be_null=True)
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        return csv.read_csv(
+        table = csv.read_csv(
             path,
-            convert_options=convert,
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                null_values=_MISSING,
+                strings_can_be_null=True,
+                column_types={name: pa.string() for name in categorical},
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
+            ),
         )
-    except (pa.ArrowInvalid, pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+        _ = table.column_names  # decoded only when asked for, and may not be UTF-8
+        return table
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        line = str(error).splitlines()[0][:120]
+        reason = "".join(letter if letter.isprintable() else "?" for letter in line).rstrip(". ")
         raise DataError(
-            f"{path} cannot be read as a table: {reason} Expected CSV or Parquet."
+            f"{path} cannot be read as a table ({reason}), expected CSV in UTF-8, or Parquet. "
+            "Export it again."
         ) from None
 
 
 def _columns_of(name: str, data: Any, is_categorical: bool) -> Columns:
     import pyarrow as pa
-    from pyarrow import compute
 
-    kind = data.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        parts = {
-            "hour": compute.hour, "weekday": compute.day_of_week,
-            "day": compute.day, "month": compute.month,
-        }  # fmt: skip
-        if pa.types.is_date(kind):
-            del parts["hour"]
-        return {f"{name}.{part}": _numeric(take(data)) for part, take in parts.items()}
+    types, kind = pa.types, data.type
     is_number = (
-        pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+        types.is_integer(kind) or types.is_floating(kind)
+        or types.is_boolean(kind) or types.is_decimal(kind) or types.is_null(kind)
     )  # fmt: skip
     if is_number and not is_categorical:
         return {name: _numeric(data)}
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+    if is_number and not types.is_integer(kind):
+        return {name: Column("categorical", as_text(_numeric(data)))}
+    if not is_categorical and (types.is_timestamp(kind) or types.is_date(kind)):
+        return _parts_of_dates(name, data)
+    if not is_categorical and types.is_time(kind):
+        clock = data.cast(pa.time64("us"), safe=False).cast(pa.int64())
+        return _circle(f"{name}.hour", _numeric(clock).values / _DAY_US)
+    if types.is_nested(kind) or types.is_duration(kind) or _is_binary(types, kind):
         raise DataError(
-            f"Column {name!r} holds {kind}, expected numbers, text or dates. Leave it out."
+            f"Column {name!r} holds {kind}, expected numbers, text in UTF-8 or dates. Leave it out."
         )
-    values = np.array([None if v is None else str(v) for v in data.to_pylist()], dtype=object)
-    return {name: Column("categorical", values)}
+    texts = [None if v is None else _as_category(v) for v in data.to_pylist()]
+    return {name: Column("categorical", np.array(texts, dtype=object))}
+
+
+def _is_binary(types: Any, kind: Any) -> bool:
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    )
+
+
+def _as_category(value: object) -> str:
+    text = str(value)
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _parts_of_dates(name: str, data: Any) -> Columns:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    has_zone = pa.types.is_timestamp(data.type) and data.type.tz is not None
+    local = compute.local_timestamp(data) if has_zone else data
+    moments = np.asarray(local.cast(pa.timestamp("us"), safe=False).to_numpy())
+    is_missing = np.isnat(moments)
+    microseconds = np.where(is_missing, 0, moments.astype(np.int64))
+    # 1970-01-01 was a Thursday; a week starts on Monday.
+    weekday = (microseconds // _DAY_US + 3) % 7
+    month = moments.astype("datetime64[M]").astype(np.int64) % 12
+    turns = {
+        "hour": microseconds % _DAY_US / _DAY_US, "weekday": weekday / 7, "month": month / 12,
+    }  # fmt: skip
+    columns = {
+        f"{name}.time": Column("numeric", np.where(is_missing, np.nan, microseconds / _DAY_US))
+    }
+    for part, turn in turns.items():
+        columns |= _circle(f"{name}.{part}", np.where(is_missing, np.nan, turn))
+    return columns
+
+
+def _circle(name: str, turn: np.ndarray) -> Columns:
+    # Rounded: sin(pi) is 1e-16, and scaling would make a column of such remainders count.
+    return {
+        f"{name}.sin": Column("numeric", np.sin(2 * np.pi * turn).round(9)),
+        f"{name}.cos": Column("numeric", np.cos(2 * np.pi * turn).round(9)),
+    }
 
 
 def _numeric(data: Any) -> Column:
     import pyarrow as pa
 
-    values = data.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return Column("numeric", np.asarray(values, dtype=np.float64))
+    # Unsafe: identifiers beyond 2**53 round, where a checked cast would fail.
+    values = data.cast(pa.float64(), safe=False).to_numpy()
+    is_boolean = bool(pa.types.is_boolean(data.type))
+    return Column("numeric", np.asarray(values, dtype=np.float64), is_boolean)
 
 
 def require(columns: Mapping[str, Column], name: str, purpose: str) -> Column:
@@ -128,12 +207,25 @@ def require(columns: Mapping[str, Column], name: str, purpose: str) -> Column:
     Raises:
         DataError: If it is not there; the message lists those that are.
     """
-    if name in columns:
-        return columns[name]
-    near = difflib.get_close_matches(name, list(columns), n=1)
+    _check_there(columns, name, purpose)
+    return columns[name]
+
+
+def _check_there(names: Collection[str], name: str, purpose: str) -> None:
+    if name in names:
+        return
+    if f"{name}.hour.sin" in names:
+        raise DataError(
+            f"Column {name!r} ({purpose}) holds dates or times, expected numbers or text. "
+            f"Name it in `categorical`, or choose another column."
+        )
+    near = difflib.get_close_matches(name, list(names), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
+    source = next((n for n in names if re.fullmatch(re.escape(n) + _PART, name)), None)
+    if source is not None:
+        hint = f" Write {source!r} as dates (2024-05-31 13:00:00) or times, as in training."
     raise DataError(
-        f"There is no column {name!r} ({purpose}), expected one of {list(columns)}.{hint}"
+        f"There is no column {name!r} ({purpose}), expected one of {list(names)}.{hint}"
     )
 
 
@@ -176,6 +268,16 @@ class ColumnEncoder:
         """Statistics of these rows; columns that never vary are left out."""
         found = [_encoding(name, column) for name, column in columns.items()]
         return cls(tuple(encoding for encoding in found if encoding is not None))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that it reads."""
+        return tuple(encoding.name for encoding in self.encodings)
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Those of them that it reads as text."""
+        return tuple(e.name for e in self.encodings if isinstance(e, Categorical))
 
     @property
     def width(self) -> int:
@@ -263,10 +365,14 @@ def as_text(column: Column) -> np.ndarray:
     """Values as text, None for missing; whole numbers without a decimal point."""
     if column.kind == "categorical":
         return column.values
-    return np.array(
-        [
-            None if np.isnan(v) else str(int(v)) if v == int(v) else repr(float(v))
-            for v in column.values
-        ],
-        dtype=object,
-    )
+    spell = _spell_boolean if column.is_boolean else _spell_number
+    texts = [None if np.isnan(value) else spell(value) for value in column.values.tolist()]
+    return np.array(texts, dtype=object)
+
+
+def _spell_boolean(value: float) -> str:
+    return "true" if value else "false"
+
+
+def _spell_number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)

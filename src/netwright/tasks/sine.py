@@ -1,7 +1,7 @@
 """Sine waves: the standard toy of few-shot regression."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,11 +24,13 @@ _SHARES = {"validation": 10, "test": 20}
 class Sine(TaskFamily):
     """y = amplitude * sin(x - phase), with amplitude in [0.1, 5], phase in [0, pi], x in [-5, 5].
 
+    The paper names the ranges only; the sign of the phase is that of its authors' code.
+
     Splits share no task by construction: the box of amplitude and phase is cut into 64 x 64 cells,
     each given to one split by a fixed hash, so that every split covers the whole box evenly.
 
     Args:
-        shots: K, support points per task.
+        shots: K, support points per task, or a range that each batch draws from.
         queries: Query points per task.
         noise: Standard deviation of what is added to support values.
 
@@ -39,13 +41,21 @@ class Sine(TaskFamily):
         Finn et al., MAML, arXiv:1703.03400.
     """
 
-    def __init__(self, shots: int = 10, queries: int = 50, *, noise: float = 0.0) -> None:
-        for name, size in (("shots", shots), ("queries", queries)):
+    def __init__(
+        self, shots: int | Sequence[int] = 10, queries: int = 50, *, noise: float = 0.0
+    ) -> None:
+        low_high = [shots, shots] if isinstance(shots, int) else list(shots)
+        if len(low_high) != 2 or low_high[0] > low_high[1]:
+            raise DataError(
+                f"`shots` is {shots!r}, expected a number, or two with low before high."
+            )
+        for name, size in (("shots", low_high[0]), ("queries", queries)):
             if not isinstance(size, int) or size < 1:
                 raise DataError(f"`{name}` is {size!r}, expected a whole number of at least 1.")
         if not 0 <= noise < float("inf"):
             raise DataError(f"`noise` is {noise}, expected a standard deviation of at least 0.")
-        self.shots, self.queries, self.noise = shots, queries, noise
+        self.shots = shots if isinstance(shots, int) else (low_high[0], low_high[1])
+        self.queries, self.noise = queries, noise
         self.shape = TaskShape((1,), 1, "values")
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
@@ -55,11 +65,12 @@ class Sine(TaskFamily):
         place = (np.stack([cells // _CELLS, cells % _CELLS]) + rng.random((2, tasks))) / _CELLS
         low, high = np.array([AMPLITUDES, PHASES]).T[..., None]
         amplitude, phase = low + (high - low) * place
-        x = rng.uniform(*INPUTS, (tasks, self.shots + self.queries))
+        shots = self._draw_shots(rng)
+        x = rng.uniform(*INPUTS, (tasks, shots + self.queries))
         y = amplitude[:, None] * np.sin(x - phase[:, None])
-        y[:, : self.shots] += self.noise * rng.standard_normal((tasks, self.shots))
+        y[:, :shots] += self.noise * rng.standard_normal((tasks, shots))
         points = torch.from_numpy(np.stack([x, y])).float().unsqueeze(-1)
-        support, query = points.split([self.shots, self.queries], dim=2)
+        support, query = points.split([shots, self.queries], dim=2)
         return TaskBatch(Condition(examples=ExampleSet.of(*support)), ExampleSet.of(*query))
 
     def members(self, split: Split) -> tuple[str, ...]:
@@ -69,7 +80,13 @@ class Sine(TaskFamily):
 
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
-        return {"shots": self.shots, "queries": self.queries, "noise": self.noise}
+        shots = self.shots if isinstance(self.shots, int) else list(self.shots)
+        return {"shots": shots, "queries": self.queries, "noise": self.noise}
+
+    def _draw_shots(self, rng: np.random.Generator) -> int:
+        if isinstance(self.shots, int):
+            return self.shots
+        return int(rng.integers(self.shots[0], self.shots[1] + 1))
 
     @cached_property
     def _cells(self) -> dict[Split, np.ndarray]:

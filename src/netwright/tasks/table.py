@@ -1,5 +1,6 @@
 """The user's own table: one task, and later one network, per value of a column."""
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class TablePreparation:
         labels: Class names in order; empty for values.
         mean: Of the target over rows of training tasks; 0 for classes.
         std: Of the same; 1 for classes.
-        categorical: Numeric columns that are read as categories.
+        categorical: Other columns that are read as text.
     """
 
     task: str
@@ -78,8 +79,7 @@ class TablePreparation:
         Raises:
             DataError: If the file or a column is missing, or holds something else than in training.
         """
-        columns = read_columns(path, categorical=self.categorical)
-        return torch.from_numpy(self.encoder.encode(columns))
+        return torch.from_numpy(self.encoder.encode(self._read(path)))
 
     def support(self, path: str | Path) -> ExampleSet:
         """The support set of one new task, T = 1; rows with a missing target are left out.
@@ -87,7 +87,7 @@ class TablePreparation:
         Raises:
             DataError: If a column is missing, there are several tasks, or no row has a target.
         """
-        columns = read_columns(path, categorical=self.categorical)
+        columns = self._read(path)
         if self.task in columns:
             tasks = {value for value in as_text(columns[self.task]) if value is not None}
             if len(tasks) > 1:
@@ -105,6 +105,12 @@ class TablePreparation:
         known = torch.from_numpy(is_known)
         classes = len(self.labels) or None
         return ExampleSet.of(x[known][None], torch.from_numpy(y)[known][None], classes=classes)
+
+    def _read(self, path: str | Path) -> Columns:
+        # A small file may hold digits only where training saw text: types are training's.
+        categorical = {self.task, *self.categorical, *self.encoder.categorical}
+        needed = {self.task, self.target, *self.encoder.names}
+        return read_columns(path, categorical=categorical, needed=needed)
 
     def encode_target(self, column: Column) -> tuple[np.ndarray, np.ndarray]:
         """Classes int64 [N] or standardised values float32 [N, 1], and which are known.
@@ -169,28 +175,31 @@ class Table(TaskFamily):
         ignore: Sequence[str] = (),
         categorical: Sequence[str] = (),
     ) -> None:
+        _check_options(task, target, kind, ignore)
         self.path = Path(path)
-        self.shots = (shots, shots) if isinstance(shots, int) else (int(shots[0]), int(shots[1]))
-        self.queries = queries
-        if not 1 <= self.shots[0] <= self.shots[1] or queries < 1:
+        low_high = (shots, shots) if isinstance(shots, int) else tuple(map(int, shots))
+        if len(low_high) != 2 or not 1 <= low_high[0] <= low_high[1] or queries < 1:
             raise DataError(
                 f"shots={shots} and queries={queries}, expected at least 1, low before high."
             )
+        self.shots, self.queries = (low_high[0], low_high[1]), queries
         self._options = {
             "task": task, "target": target, "kind": kind, "validation": validation, "test": test,
             "seed": seed, "ignore": list(ignore), "categorical": list(categorical),
         }  # fmt: skip
-        columns = read_columns(self.path, categorical=categorical)
+        columns = read_columns(self.path, categorical={task, *categorical}, ignore=ignore)
         names = as_text(require(columns, task, "the task column"))
         target_column = require(columns, target, "the target column")
+        for name in categorical:
+            require(columns, name, "named in `categorical`")
         is_usable = _is_known(target_column) & np.array([name is not None for name in names])
         _check_target(target, target_column, is_usable)
         rows = _rows_by_task(names, is_usable, task)
         self._tasks = _split_tasks(sorted(rows), validation, test, seed)
-        features = {n: c for n, c in columns.items() if n not in (task, target, *ignore)}
+        features = {n: c for n, c in columns.items() if n not in (task, target)}
         train_rows = np.concatenate([rows[name] for name in self._tasks["train"]])
         self._preparation = _prepare(
-            features, target_column, train_rows, is_usable, task, target, kind, tuple(categorical)
+            features, target_column, train_rows, task, target, kind, tuple(categorical)
         )
         self.x = torch.from_numpy(self._preparation.encoder.encode(features))
         self.y = torch.from_numpy(self._preparation.encode_target(target_column)[0])
@@ -210,7 +219,7 @@ class Table(TaskFamily):
         chosen = rng.integers(0, len(counts), tasks)
         shots = int(rng.integers(self.shots[0], self.shots[1] + 1))
         count = counts[chosen]
-        order = choose_examples(count, rng, shots + self.queries)
+        order = _draw_rows(count, rng, shots + self.queries)
         # A task with few rows keeps a third of them for queries, and at least one.
         own_shots = np.minimum(shots, np.maximum(1, count - np.maximum(1, count // 3)))[:, None]
         support = np.arange(shots)[None].repeat(tasks, 0)
@@ -223,8 +232,7 @@ class Table(TaskFamily):
     def _rows(
         self, index: np.ndarray, order: np.ndarray, places: np.ndarray, is_real: np.ndarray
     ) -> ExampleSet:
-        picked = np.take_along_axis(order, np.minimum(places, order.shape[1] - 1), axis=1)
-        is_real = is_real & (places < order.shape[1])
+        picked = np.take_along_axis(order, places, axis=1)
         rows = np.take_along_axis(index, np.where(is_real, picked, 0), axis=1)
         flat = torch.from_numpy(rows)
         classes = len(self._preparation.labels) or None
@@ -244,9 +252,29 @@ class Table(TaskFamily):
             **self._options,
         }
 
+    def fingerprint(self, split: Split) -> str:
+        """A digest of the split's tasks and the values of their rows, wherever the file lies."""
+        rows, counts = self._index[split]
+        own = torch.from_numpy(rows[np.arange(rows.shape[1]) < counts[:, None]])
+        options = {name: value for name, value in self.record().items() if name != "path"}
+        parts = [repr(sorted(options.items())), *self.members(split), str(counts.tolist())]
+        digest = hashlib.sha256("\n".join(parts).encode())
+        digest.update(self.x[own].numpy().tobytes() + self.y[own].numpy().tobytes())
+        return digest.hexdigest()[:16]
+
     def preparation(self) -> dict[str, Any]:
         """How rows become inputs and targets, JSON-able; see `TablePreparation`."""
         return self._preparation.to_json()
+
+
+def _check_options(task: str, target: str, kind: str, ignore: Sequence[str]) -> None:
+    if task == target or task in ignore or target in ignore:
+        raise DataError(
+            f"task={task!r}, target={target!r} and ignore={list(ignore)} overlap, expected different "
+            "columns. Name each column once."
+        )
+    if kind not in ("auto", "classification", "regression"):
+        raise DataError(f"`kind` is {kind!r}, expected 'auto', 'classification' or 'regression'.")
 
 
 def _is_known(column: Column) -> np.ndarray:
@@ -294,6 +322,11 @@ def _split_tasks(
     order = stream(seed, "table", "split").permutation(names).tolist()
     held_out = max(1, round(validation * len(names)))
     tested = max(1, round(test * len(names)))
+    if held_out + tested >= len(names):
+        raise DataError(
+            f"validation={validation} and test={test} of {len(names)} tasks leave none to train on, "
+            "expected at least one. Lower them."
+        )
     return {
         "validation": tuple(order[:held_out]),
         "test": tuple(order[held_out : held_out + tested]),
@@ -305,7 +338,6 @@ def _prepare(
     features: Columns,
     target: Column,
     train_rows: np.ndarray,
-    is_usable: np.ndarray,
     task_name: str,
     target_name: str,
     kind: str,
@@ -314,17 +346,18 @@ def _prepare(
     encoder = ColumnEncoder.fit(
         {n: Column(c.kind, c.values[train_rows]) for n, c in features.items()}
     )
+    if constant := sorted(set(features) - set(encoder.names)):
+        log.warning("left out columns that never vary in training tasks: %s", constant)
     if encoder.width == 0:
         raise DataError(
-            f"No column beside {task_name!r} and {target_name!r} varies, expected inputs to predict from."
+            f"No column beside {task_name!r} and {target_name!r} varies, expected inputs to predict "
+            "from. Add a column, or ignore fewer."
         )
-    if kind not in ("auto", "classification", "regression"):
-        raise DataError(f"`kind` is {kind!r}, expected 'auto', 'classification' or 'regression'.")
     if kind == "classification" or (kind == "auto" and _looks_like_classes(target)):
-        labels = sorted(set(as_text(target)[is_usable]))
-        return TablePreparation(
-            task_name, target_name, encoder, tuple(labels), categorical=categorical
-        )
+        labels = tuple(sorted(set(as_text(target)[_is_known(target)])))
+        if target.kind == "categorical":
+            categorical = (*categorical, target_name)
+        return TablePreparation(task_name, target_name, encoder, labels, categorical=categorical)
     if target.kind != "numeric":
         raise DataError(
             f"The target {target_name!r} holds text, expected numbers for regression. "
@@ -346,6 +379,13 @@ def _looks_like_classes(target: Column) -> bool:
         return True
     known = target.values[~np.isnan(target.values)]
     return bool((known == np.round(known)).all() and len(np.unique(known)) <= _MOST_INTEGER_CLASSES)
+
+
+def _draw_rows(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.ndarray:
+    """Distinct row numbers [T, wanted], random order; too large ones, last, where there are too few."""
+    order = choose_examples(np.maximum(counts, wanted), rng, wanted)
+    real_first = (order >= counts[:, None]).argsort(axis=1, kind="stable")
+    return np.take_along_axis(order, real_first, axis=1)
 
 
 def _padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,124 @@
+"""Laws 6, 7 and 9, for every conditioner."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from making import SIZE, make_condition, make_conditioner, make_picture_condition, perturb
+
+from netwright.conditioners import CONDITIONERS, Compose, Context, Examples, Identity
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import ConditionError, RunError, ShapeError
+
+
+@pytest.fixture(params=CONDITIONERS)
+def conditioner(request):
+    made = make_conditioner(request.param)
+    perturb(made, torch.Generator().manual_seed(1))
+    return made
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+def assert_same(a, b):
+    torch.testing.assert_close(a.z, b.z, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(a.tokens * a.mask[..., None], b.tokens * b.mask[..., None], rtol=1e-5, atol=1e-5)
+
+
+def test_an_embedding_has_one_global_token_and_tokens_of_its_width(conditioner, rng):
+    embedding = conditioner(make_condition(3, rng))
+    assert embedding.z.shape == (3, SIZE)
+    assert embedding.tokens.shape == (*embedding.mask.shape, SIZE)
+
+
+def test_its_options_make_the_same_conditioner_again(conditioner, rng):
+    again = type(conditioner)(**conditioner.options())
+    again.load_state_dict(conditioner.state_dict())
+    condition = make_condition(2, rng)
+    assert_same(conditioner(condition), again(condition))
+
+
+def test_a_condition_without_what_is_read_is_refused_by_name(conditioner):
+    other = Condition(context=torch.rand(1, 2)) if not isinstance(conditioner, Context) else Condition(identity=torch.tensor([1]))
+    with pytest.raises(ConditionError, match=r"The condition has \[.*\], expected `"):
+        conditioner(other)
+
+
+def test_composed_conditioners_read_all_and_depend_on_each(rng):
+    parts = [make_conditioner(name) for name in CONDITIONERS]
+    composed = Compose(parts)
+    perturb(composed, rng)
+    condition = make_condition(2, rng)
+    embedding = composed(condition)
+    assert embedding.tokens.shape[1] == 6 + 1 + 1
+    for name in ("examples", "context", "identity"):
+        rolled = condition.rows(torch.tensor([1, 0])).present()[name]
+        changed = Condition(**{**condition.present(), name: rolled})
+        assert not torch.allclose(composed(changed).z, embedding.z), name
+
+
+def test_conditioners_of_different_widths_do_not_compose():
+    with pytest.raises(RunError, match=r"sizes \[8, 16\], expected one common size"):
+        Compose([Identity(3, size=8), Identity(3, size=16)])
+
+
+@given(seed=st.integers(0, 1000), shots=st.integers(1, 4), padding=st.integers(0, 3))
+def test_examples_are_a_set_order_and_padding_carry_nothing(seed, shots, padding):
+    rng = torch.Generator().manual_seed(seed)
+    for labels in ("exchangeable-classes", "fixed-classes", "values"):
+        shape = (1, 12, 12) if labels == "exchangeable-classes" else (3,)
+        outputs = None if labels == "exchangeable-classes" else 2
+        reader = Examples(shape, size=SIZE, outputs=outputs, labels=labels, channels=8)
+        perturb(reader, rng)
+        count = 3 * shots
+        x = torch.rand(2, count, *shape, generator=rng)
+        classes = None if labels == "values" else 3 if outputs is None else 2
+        y = torch.randn(2, count, 2, generator=rng) if classes is None else torch.arange(count).expand(2, -1) % classes
+        plain = reader(Condition(ExampleSet.of(x, y, classes=classes)))
+        order = torch.randperm(count, generator=rng)
+        junk_x = torch.full((2, padding, *shape), float("nan"))
+        junk_y = torch.full((2, padding, *y.shape[2:]), -7, dtype=y.dtype)
+        mask = torch.arange(count + padding).expand(2, -1) < count
+        padded = ExampleSet(torch.cat([x[:, order], junk_x], 1), torch.cat([y[:, order], junk_y], 1), mask, classes)
+        embedding = reader(Condition(padded))
+        torch.testing.assert_close(embedding.z, plain.z, rtol=1e-4, atol=1e-5)
+        if embedding.classes is not None:
+            torch.testing.assert_close(embedding.classes, plain.classes, rtol=1e-4, atol=1e-5)
+
+
+def test_permuting_labels_permutes_class_tokens(rng):
+    reader = Examples((1, 12, 12), size=SIZE, channels=8)
+    perturb(reader, rng)
+    examples = make_picture_condition(2, 4, 2, rng).examples
+    permutation = torch.tensor([3, 1, 0, 2])
+    renamed = ExampleSet(examples.x, permutation[examples.y], examples.mask, 4)
+    a, b = reader(Condition(examples)), reader(Condition(renamed))
+    torch.testing.assert_close(b.classes[:, permutation], a.classes, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(b.z, a.z, rtol=1e-5, atol=1e-5)
+
+
+def test_pictures_of_another_size_and_values_for_classes_are_refused(rng):
+    reader = Examples((1, 12, 12), channels=8)
+    colour = ExampleSet.of(torch.rand(1, 2, 3, 12, 12), torch.tensor([[0, 1]]))
+    with pytest.raises(ShapeError, match=r"`examples.x` is \[1, 2, 3, 12, 12\], expected \[T, S, C=1, H=12, W=12\]"):
+        reader(Condition(colour))
+    values = ExampleSet.of(torch.rand(1, 2, 1, 12, 12), torch.rand(1, 2, 1))
+    with pytest.raises(ConditionError, match="`examples.y` holds values, expected exchangeable classes"):
+        reader(Condition(values))
+    with pytest.raises(RunError, match="`labels` is 'values' and `outputs` is None"):
+        Examples((3,), labels="values")
+
+
+def test_context_ranges_and_widths_are_checked():
+    with pytest.raises(RunError, match="low < high everywhere"):
+        Context([0.0], [0.0])
+    with pytest.raises(ShapeError, match=r"`context` is \[1, 3\], expected \[T, D=2\]"):
+        Context([0.0, 0.0], [1.0, 1.0])(Condition(context=torch.rand(1, 3)))
+
+
+def test_an_unseen_identity_is_refused():
+    with pytest.raises(ConditionError, match="Identity 7 is not known, expected 0 to 4"):
+        Identity(5)(Condition(identity=torch.tensor([1, 7])))

@@ -1,0 +1,44 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
+hypothesis.settings.register_profile(
+    "ci", deadline=None, max_examples=25, derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory):
+    """A cache of this session's own, the same for all workers, so that glyphs are rendered once."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if worker else base) / "netwright-cache"
+    before = os.environ.get("NETWRIGHT_CACHE")
+    os.environ["NETWRIGHT_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["NETWRIGHT_CACHE"]
+    else:
+        os.environ["NETWRIGHT_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data sets beside the repository, or in $NETWRIGHT_DATA."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("NETWRIGHT_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("needs the real data sets in ../shared/data or $NETWRIGHT_DATA")
+    return folder

@@ -1,0 +1,57 @@
+"""Hypernetworks and conditions of every kind, for contract tests."""
+
+import torch
+from torch import nn
+
+from netwright.architectures import conv, mlp
+from netwright.child import Child
+from netwright.conditioners import CONDITIONERS, Conditioner, Context, Examples, Identity
+from netwright.conditions import Condition, ExampleSet
+from netwright.hypernetwork import Hypernetwork
+
+SIZE = 16
+
+
+def make_conditioner(name: str) -> Conditioner:
+    """A small conditioner by its name in `CONDITIONERS`."""
+    makers = {
+        "context": lambda: Context([0.0, -1.0], [1.0, 1.0], size=SIZE),
+        "examples": lambda: Examples((3,), size=SIZE, outputs=2, channels=16),
+        "identity": lambda: Identity(50, size=SIZE),
+    }
+    assert makers.keys() == CONDITIONERS.keys(), "add the new conditioner here"
+    return makers[name]()
+
+
+def make_condition(tasks: int, rng: torch.Generator) -> Condition:
+    """A condition with everything that the conditioners above read."""
+    x, y = torch.randn(tasks, 6, 3, generator=rng), torch.randn(tasks, 6, 2, generator=rng)
+    context = torch.rand(tasks, 2, generator=rng)
+    identity = torch.randint(0, 50, (tasks,), generator=rng)
+    return Condition(ExampleSet.of(x, y), context, identity)
+
+
+def make_vector_hypernetwork(generator: str, conditioner: str = "examples") -> Hypernetwork:
+    """Writes an MLP for values."""
+    child = Child(mlp(inputs=3, hidden=(24, 24), outputs=2))
+    return Hypernetwork(child, make_conditioner(conditioner), generator)
+
+
+def make_picture_hypernetwork(generator: str, head: str = "anchored") -> Hypernetwork:
+    """Writes a convolutional classifier of 12 x 12 pictures."""
+    child = Child(conv(channels=8, depth=2, classes=4, image=(1, 12, 12)))
+    encoder = Examples((1, 12, 12), size=SIZE, channels=16)
+    return Hypernetwork(child, encoder, generator, head=head)
+
+
+def make_picture_condition(tasks: int, ways: int, shots: int, rng: torch.Generator) -> Condition:
+    """Pictures 12 x 12 with `shots` examples of each of `ways` classes."""
+    x = torch.rand(tasks, ways * shots, 1, 12, 12, generator=rng)
+    y = torch.arange(ways).repeat_interleave(shots).expand(tasks, -1).clone()
+    return Condition(ExampleSet.of(x, y, classes=ways))
+
+
+def perturb(module: nn.Module, rng: torch.Generator) -> None:
+    """Move every parameter: freshly initialised modules satisfy too many laws."""
+    for parameter in module.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=rng)

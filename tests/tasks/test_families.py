@@ -1,0 +1,91 @@
+"""The contract of task families: pure sampling, disjoint splits, honest episodes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from files import write_pictures, write_table
+
+from netwright.errors import DataError
+from netwright.rng import stream
+from netwright.tasks import FAMILIES, SPLITS, Glyphs, Images, Omniglot, Sine, Table
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def family(request, tmp_path_factory):
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("data")
+    if request.param == "omniglot":
+        data_root = request.getfixturevalue("shared_data")
+        return Omniglot(ways=4, queries=3, jitter=1, data_root=data_root)
+    if request.param == "images":
+        write_pictures(root, 12, 6, rng)
+        return Images(root, ways=2, queries=3, image_size=12)
+    if request.param == "table":
+        write_table(root / "t.csv", rng)
+        return Table(root / "t.csv", task="store", target="units", shots=(2, 6), queries=5)
+    return {"glyphs": Glyphs, "sine": Sine}[request.param]()
+
+
+def equal(a, b) -> bool:
+    sets = [(a.condition.examples, b.condition.examples), (a.query, b.query)]
+    return all(
+        torch.equal(p.x, q.x) and torch.equal(p.y, q.y) and torch.equal(p.mask, q.mask)
+        for p, q in sets
+        if p.x.shape == q.x.shape
+    ) and all(p.x.shape == q.x.shape for p, q in sets)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_sampling_is_a_pure_function_of_the_seed(family, split):
+    a, again, other = (family.sample(stream(0, "x", step), 3, split) for step in (1, 1, 2))
+    assert equal(a, again)
+    assert not equal(a, other)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_batches_have_the_shape_that_the_family_says(family, split):
+    batch = family.sample(stream(0, "x"), 3, split)
+    support = batch.condition.examples
+    batch.condition.check()
+    batch.query.check("query")
+    for part in (support, batch.query):
+        assert part.x.shape[2:] == family.shape.x
+        assert part.x.dtype == torch.float32
+        if family.shape.kind == "values":
+            assert part.y.shape[2] == family.shape.outputs
+        else:
+            assert part.classes == family.shape.outputs
+
+
+def test_splits_share_no_member_and_fingerprints_tell_them_apart(family):
+    members = [set(family.members(split)) for split in SPLITS]
+    assert all(members)
+    assert sum(map(len, members)) == len(set().union(*members))
+    assert len({family.fingerprint(split) for split in SPLITS}) == 3
+
+
+def test_its_record_builds_the_same_family_again(family, request):
+    record = json.loads(json.dumps(family.record()))
+    if isinstance(family, Omniglot):
+        record["data_root"] = request.getfixturevalue("shared_data")
+    again = type(family)(**record)
+    assert equal(family.sample(stream(0, "x"), 2, "test"), again.sample(stream(0, "x"), 2, "test"))
+    assert again.fingerprint("test") == family.fingerprint("test")
+
+
+def test_no_example_is_in_support_and_query_at_once(family):
+    batch = family.sample(stream(0, "x"), 8, "test")
+    support = batch.condition.examples
+    for t in range(8):
+        seen = {tuple(x.flatten().tolist()) for x in support.x[t][support.mask[t]]}
+        asked = {tuple(x.flatten().tolist()) for x in batch.query.x[t][batch.query.mask[t]]}
+        assert not seen & asked
+
+
+def test_an_unknown_split_is_refused(family):
+    with pytest.raises(DataError, match="Split 'dev' is not known"):
+        family.sample(stream(0), 1, "dev")
+    with pytest.raises(DataError, match="Split 'dev' is not known"):
+        family.members("dev")
