@@ -56,7 +56,9 @@ def test_encoding_standardises_marks_what_is_missing_and_groups_unseen_categorie
     train = read_columns(csv("a,b,same\n" + rows + ",x,7\n"))
     encoder = ColumnEncoder.fit(train)
     assert [encoding.name for encoding in encoder.encodings] == ["a", "b"]  # `same` never varies
-    encoded = encoder.encode(read_columns(csv("b,a,new\nz,49.5,1\nunseen,,2\nx,1e12,3\n", "new.csv")))
+    encoded = encoder.encode(
+        read_columns(csv("b,a,new\nz,49.5,1\nunseen,,2\nx,1e12,3\n", "new.csv"))
+    )
     np.testing.assert_allclose(encoded[0], [0, 0, 0, 0, 1, 0], atol=1e-6)
     np.testing.assert_allclose(encoded[1], [0, 1, 0, 0, 0, 1])
     np.testing.assert_allclose(encoded[2], [8, 0, 1, 0, 0, 0])  # as extreme as it gets
@@ -80,7 +82,16 @@ def test_a_tasks_rows_are_its_own(tmp_path, rng):
 
 def test_tasks_with_few_rows_keep_some_for_queries(csv):
     text = "task,x,y\n" + "".join(f"t{t},{i},{i * t}\n" for t in range(6) for i in range(2 + t))
-    family = Table(csv(text), task="task", target="y", kind="regression", shots=10, queries=10, validation=0.2, test=0.2)
+    family = Table(
+        csv(text),
+        task="task",
+        target="y",
+        kind="regression",
+        shots=10,
+        queries=10,
+        validation=0.2,
+        test=0.2,
+    )
     for split in ("train", "validation", "test"):
         batch = family.sample(stream(0), 30, split)
         assert batch.condition.examples.mask.sum(1).min() >= 1
@@ -89,15 +100,26 @@ def test_tasks_with_few_rows_keep_some_for_queries(csv):
 
 def test_statistics_come_from_training_tasks_alone(csv):
     lines = [f"t{t},{i},{i % 5}" for t in range(10) for i in range(8)]
-    plain = Table(csv("task,x,y\n" + "\n".join(lines) + "\n"), task="task", target="y", kind="regression")
+    plain = Table(
+        csv("task,x,y\n" + "\n".join(lines) + "\n"), task="task", target="y", kind="regression"
+    )
     held_out = plain.members("test")[0]
-    changed = [f"{held_out},{1000},{9999}" if line.startswith(f"{held_out},") else line for line in lines]
-    other = Table(csv("task,x,y\n" + "\n".join(changed) + "\n", "o.csv"), task="task", target="y", kind="regression")
+    changed = [
+        f"{held_out},{1000},{9999}" if line.startswith(f"{held_out},") else line for line in lines
+    ]
+    other = Table(
+        csv("task,x,y\n" + "\n".join(changed) + "\n", "o.csv"),
+        task="task",
+        target="y",
+        kind="regression",
+    )
     assert other.preparation() == plain.preparation()
 
 
 def test_text_and_few_integers_are_classes_and_the_rest_are_values(csv):
-    rows = "".join(f"t{i % 4},{i * 0.37:.2f},{i % 3},{'no yes'.split()[i % 2]},{i * 1.5}\n" for i in range(40))
+    rows = "".join(
+        f"t{i % 4},{i * 0.37:.2f},{i % 3},{'no yes'.split()[i % 2]},{i * 1.5}\n" for i in range(40)
+    )
     path = csv("task,x,few,word,real\n" + rows)
     few = Table(path, task="task", target="few")
     assert few.shape.kind == "fixed-classes"
@@ -112,7 +134,9 @@ def test_text_and_few_integers_are_classes_and_the_rest_are_values(csv):
 def test_rows_and_tasks_that_cannot_serve_are_left_out_and_counted(csv, caplog):
     rows = "".join(f"t{i % 5},{i},{i * 2}\n" for i in range(30))
     with caplog.at_level(logging.WARNING):
-        family = Table(csv("task,x,y\n" + rows + "single,1,1\nt0,5,\n,1,2\n"), task="task", target="y")
+        family = Table(
+            csv("task,x,y\n" + rows + "single,1,1\nt0,5,\n,1,2\n"), task="task", target="y"
+        )
     assert "left out 2 rows without target or task" in caplog.text
     assert "left out 1 tasks with one row" in caplog.text
     members = {m for s in ("train", "validation", "test") for m in family.members(s)}
@@ -141,8 +165,12 @@ def test_a_new_tasks_table_is_read_with_the_preparation_alone(tmp_path, csv, rng
 
 def test_an_unseen_class_is_refused(csv):
     rows = "".join(f"t{i % 4},{i},{'no yes'.split()[i % 2]}\n" for i in range(40))
-    saved = TablePreparation.from_json(Table(csv("task,x,y\n" + rows), task="task", target="y").preparation())
-    with pytest.raises(DataError, match=r"The target 'y' holds 'maybe', expected one of \['no', 'yes'\]"):
+    saved = TablePreparation.from_json(
+        Table(csv("task,x,y\n" + rows), task="task", target="y").preparation()
+    )
+    with pytest.raises(
+        DataError, match=r"The target 'y' holds 'maybe', expected one of \['no', 'yes'\]"
+    ):
         saved.support(csv("x,y\n1,maybe\n", "new.csv"))
 
 
@@ -152,12 +180,32 @@ GOOD = "task,x,y\n" + "".join(f"t{i % 4},{i},{i * 1.5}\n" for i in range(40))
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (GOOD, {"task": "tsak"}, r"no column 'tsak' \(the task column\), expected one of .*Did you mean 'task'"),
-        (GOOD, {"target": "z"}, r"no column 'z' \(the target column\), expected one of \['task', 'x', 'y'\]"),
-        ("task,x,y\n" + "".join(f"t{i % 4},{i},1\n" for i in range(9)), {}, "The target 'y' has one value only"),
-        ("task,x,y\nt0,1,1\nt1,2,2\nt2,3,3\n", {}, r"names 0 tasks with at least two rows \(3 in all\)"),
+        (
+            GOOD,
+            {"task": "tsak"},
+            r"no column 'tsak' \(the task column\), expected one of .*Did you mean 'task'",
+        ),
+        (
+            GOOD,
+            {"target": "z"},
+            r"no column 'z' \(the target column\), expected one of \['task', 'x', 'y'\]",
+        ),
+        (
+            "task,x,y\n" + "".join(f"t{i % 4},{i},1\n" for i in range(9)),
+            {},
+            "The target 'y' has one value only",
+        ),
+        (
+            "task,x,y\nt0,1,1\nt1,2,2\nt2,3,3\n",
+            {},
+            r"names 0 tasks with at least two rows \(3 in all\)",
+        ),
         ("task,x,y\nt0,1,1\nt0,2,2\nt1,3,3\nt1,3,4\n", {}, "names 2 tasks.*expected at least 3"),
-        ("task,x,y\n" + "".join(f"t{i % 4},1,{i}\n" for i in range(9)), {}, "No column beside 'task' and 'y' varies"),
+        (
+            "task,x,y\n" + "".join(f"t{i % 4},1,{i}\n" for i in range(9)),
+            {},
+            "No column beside 'task' and 'y' varies",
+        ),
         ("task,x,y\nt0,inf,1\nt1,2,3\n", {}, "holds infinity in column 'x', row 1"),
         ("task,x,x\nt0,1,1\n", {}, r"columns of the same name \['x'\]"),
         ("task,x,y\n", {}, "has a header and no rows"),

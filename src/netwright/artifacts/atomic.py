@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netwright.errors import ArtifactError
 
 _ASIDE = ".aside-"
+_BEFORE = ".before-"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -25,50 +27,66 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         ArtifactError: If it cannot be written; what stood there before is kept.
     """
-    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _aside(path, needed=len(data)) as aside:
         _write_synced(aside, data)
         os.replace(aside, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise _refusal(path, error, len(data)) from None
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Write a whole folder in one step; a folder that stood there before is replaced.
 
+    Args:
+        path: Where.
+        files: Contents by name; names are plain, without folders.
+
     Raises:
         ArtifactError: If it cannot be written; what stood there before is kept.
     """
-    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _aside(path, needed=sum(map(len, files.values()))) as aside:
         aside.mkdir()
         for name, data in files.items():
             _write_synced(aside / name, data)
         _sync_folder(aside)
         _put_in_place(aside, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise _refusal(path, error, sum(map(len, files.values()))) from None
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
 
 
 def clean_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder that nobody else writes to."""
+    """Remove what writers that were killed have left in a folder that nobody else writes to.
+
+    A folder that such a writer had moved out of the way, and not yet replaced, is put back.
+
+    Raises:
+        ArtifactError: If such a folder cannot be put back.
+    """
+    for before in folder.glob(f"{_BEFORE}*"):
+        path = folder / before.name.removeprefix(_BEFORE)
+        if not path.exists():
+            try:
+                os.rename(before, path)
+            except OSError as error:
+                raise _refusal(path, error, 0) from None
+        _remove(before)
     for leftover in folder.glob(f"{_ASIDE}*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        _remove(leftover)
+
+
+@contextmanager
+def _aside(path: Path, *, needed: int) -> Iterator[Path]:
+    """A name beside `path` to write to; whatever bears it at the end is removed."""
+    if path.name in ("", ".."):
+        raise ArtifactError(
+            f"{path} cannot be written: it names no file or folder of its own. "
+            f"Give it a name, such as {path / 'network'}."
+        )
+    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}-{path.name}")
+    try:
+        _make_folder(path.parent)
+        yield aside
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _refusal(path, error, needed) from None
+    finally:
+        _remove(aside)
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -81,19 +99,27 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _put_in_place(aside: Path, path: Path) -> None:
-    """Rename `aside` to `path`; a folder that is there is exchanged in one step, then removed."""
+    """Rename `aside` to `path`; a folder that is there is exchanged in one step."""
     if not path.exists():
         os.rename(aside, path)
         return
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file and not a folder", str(path))
     if not _exchange(aside, path):
-        # Where the system cannot exchange two names: the old one stays until the new one is whole.
-        old = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}-old")
-        os.rename(path, old)
+        _replace_by_two_renames(aside, path)
+
+
+def _replace_by_two_renames(aside: Path, path: Path) -> None:
+    """For systems that cannot exchange two names; `clean_leftovers` mends a kill in between."""
+    before = path.with_name(f"{_BEFORE}{path.name}")
+    _remove(before)
+    os.rename(path, before)
+    try:
         os.rename(aside, path)
-        aside = old
-    shutil.rmtree(aside)
+    except OSError:
+        os.rename(before, path)
+        raise
+    _remove(before)
 
 
 def _exchange(a: Path, b: Path) -> bool:
@@ -107,12 +133,30 @@ def _exchange(a: Path, b: Path) -> bool:
     return bool(done == 0)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name synced: a power cut loses none of them."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Remove what may be there; what cannot be removed is litter beside a whole version."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def _refusal(path: Path, error: OSError, needed: int) -> ArtifactError:

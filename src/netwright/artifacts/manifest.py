@@ -5,16 +5,27 @@ manifest.json: {"kind", "format", "files": {name: {"bytes", "sha256"}}, "sha256"
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netwright.artifacts.atomic import write_folder
+from netwright.artifacts.canonical import digest
 from netwright.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 _LARGEST_MANIFEST = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a manifest says about one file."""
+
+    name: str
+    size: int
+    sha256: str
 
 
 def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
@@ -23,12 +34,17 @@ def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
     Args:
         folder: Where; a folder of the same kind that is there already is replaced, none other.
         kind: What it holds: `checkpoint`, `network`.
-        files: Contents by name.
+        files: Contents by plain name.
 
     Raises:
         ArtifactError: If the folder cannot be written, or holds something else.
     """
-    if folder.is_dir() and any(folder.iterdir()) and _kind_of(folder) != kind:
+    if wrong := _not_plain(files):
+        raise ArtifactError(
+            f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST}. "
+            "Rename it; nothing was changed."
+        )
+    if _is_occupied(folder) and _kind_of(folder) != kind:
         raise ArtifactError(
             f"{folder} is there already and is no {kind}, expected a new folder or a {kind} to replace. "
             "Choose another path; nothing was changed."
@@ -38,8 +54,8 @@ def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
         for name, data in files.items()
     }
     manifest: dict[str, Any] = {"kind": kind, "format": FORMAT, "files": listed}
-    manifest["sha256"] = _digest(manifest)
-    write_folder(folder, {**files, MANIFEST: json.dumps(manifest, indent=2).encode()})
+    manifest["sha256"] = digest(manifest)
+    write_folder(folder, {**files, MANIFEST: _text(manifest)})
 
 
 def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
@@ -48,93 +64,119 @@ def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
     Raises:
         ArtifactError: If anything is missing, added, damaged, newer, or of another kind.
     """
-    manifest = _read_manifest(folder, kind)
-    if manifest.get("kind") != kind:
-        raise ArtifactError(
-            f"{folder} holds a {manifest.get('kind')}, expected a {kind}. Give the path of a {kind}."
-        )
-    listed = manifest["files"]
-    there = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if there != set(listed):
-        missing, added = sorted(set(listed) - there), sorted(there - set(listed))
-        raise _damaged(
-            folder, f"lacks {missing} and has unlisted {added}", "the files of its manifest"
-        )
-    files = {}
-    for name, facts in listed.items():
-        data = _read(folder / name)
-        if len(data) != facts["bytes"]:
-            raise _damaged(folder / name, f"has {len(data):,} bytes", f"{facts['bytes']:,}")
-        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise _damaged(
-                folder / name, "has another sha256 than its manifest says", "the same bytes"
-            )
-        files[name] = data
-    return files
+    try:
+        entries = _read_manifest(folder, kind)
+        there = {path.name for path in folder.iterdir()} - {MANIFEST}
+        listed = {entry.name for entry in entries}
+        if there != listed:
+            missing, added = sorted(listed - there), sorted(there - listed)
+            found = f"lacks {missing} and has unlisted {added}"
+            raise _damaged(folder, found, "the files of its manifest")
+        return {entry.name: _read_entry(folder / entry.name, entry) for entry in entries}
+    except OSError as error:
+        raise _unreadable(folder, error) from None
 
 
-def _read_manifest(folder: Path, kind: str) -> dict[str, Any]:
+def _read_manifest(folder: Path, kind: str) -> list[_Entry]:
     if not folder.is_dir():
         there = "is a file" if folder.exists() else "is not there"
         raise ArtifactError(f"{folder} {there}, expected the folder of a {kind}. Check the path.")
     path = folder / MANIFEST
     if not path.is_file():
-        hint = " Give a folder inside it." if (folder / "checkpoints").is_dir() else ""
-        what = (
-            "a run folder"
-            if (folder / "checkpoints").is_dir()
-            else "a folder without manifest.json"
+        is_run = (folder / "checkpoints").is_dir()
+        found = "a run folder" if is_run else f"a folder without {MANIFEST}"
+        hint = f"Give a {kind} inside it." if is_run else "Check the path."
+        raise ArtifactError(f"{folder} is {found}, expected the folder of a {kind}. {hint}")
+    found_kind, entries = _parse_manifest(path, _read(path, most=_LARGEST_MANIFEST))
+    if found_kind != kind:
+        raise ArtifactError(
+            f"{folder} holds a {found_kind}, expected a {kind}. Give the path of a {kind}."
         )
-        raise ArtifactError(f"{folder} is {what}, expected the folder of a {kind}.{hint}")
-    data = _read(path, most=_LARGEST_MANIFEST)
+    return entries
+
+
+def _parse_manifest(path: Path, data: bytes) -> tuple[str, list[_Entry]]:
+    """Kind and files of a manifest that is whole and of a format that this version reads."""
     try:
         manifest = json.loads(data)
-        is_canonical = json.dumps(manifest, indent=2).encode() == data
-        newer = isinstance(manifest["format"], int) and manifest["format"] > FORMAT
-        digest = manifest.pop("sha256")
-        names = list(manifest["files"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        is_as_written = _text(manifest) == data
+        form, said = manifest["format"], manifest.pop("sha256")
+        if isinstance(form, int) and form > FORMAT:
+            raise ArtifactError(
+                f"{path.parent} has format {form}, expected at most {FORMAT}: it was written by a "
+                "newer netwright. Upgrade: pip install -U netwright"
+            )
+        is_whole = is_as_written and said == digest(manifest)
+        kind, files = str(manifest["kind"]), manifest["files"]
+        entries = [_Entry(name, int(f["bytes"]), str(f["sha256"])) for name, f in files.items()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, ArtifactError):
+            raise
         raise _damaged(path, "is not a manifest", "what netwright wrote") from None
-    if newer:
-        raise ArtifactError(
-            f"{folder} has format {manifest['format']}, expected at most {FORMAT}: it was written by a "
-            "newer netwright. Upgrade: pip install -U netwright"
-        )
-    if digest != _digest(manifest) or not is_canonical:
+    if not is_whole:
         raise _damaged(path, "has another sha256 than it says", "the same bytes")
+    if wrong := _not_plain(files):
+        raise _damaged(path, f"lists {wrong!r}", "plain file names inside the folder")
+    return kind, entries
+
+
+def _text(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=2).encode()
+
+
+def _not_plain(names: Iterable[str]) -> str | None:
+    """The first name that could lead out of the folder or hide the manifest, if any."""
     for name in names:
-        if Path(name).name != name or name in (".", "..", MANIFEST) or "\\" in name:
-            raise _damaged(path, f"lists {name!r}", "plain file names inside the folder")
-    return dict(manifest)
+        is_plain = Path(name).name == name and not set(name) & set("/\\:\0")
+        if not is_plain or name in ("", ".", "..", MANIFEST):
+            return name
+    return None
+
+
+def _is_occupied(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise _unreadable(folder, error) from None
 
 
 def _kind_of(folder: Path) -> str | None:
+    """Kind of an artifact, damaged or not; None for a folder that is none."""
     try:
         kind = json.loads(_read(folder / MANIFEST, most=_LARGEST_MANIFEST))["kind"]
-    except (ArtifactError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(kind)
 
 
-def _read(path: Path, most: int | None = None) -> bytes:
-    try:
-        if path.is_symlink() or not path.is_file():
-            raise _damaged(path, "is no plain file", "one")
-        if most is not None and path.stat().st_size > most:
-            raise _damaged(path, f"has {path.stat().st_size:,} bytes", f"at most {most:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}. Check its permissions."
-        ) from None
+def _read_entry(path: Path, entry: _Entry) -> bytes:
+    data = _read(path, most=entry.size)
+    if len(data) != entry.size:
+        raise _damaged(path, f"has {len(data):,} bytes", f"{entry.size:,}")
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise _damaged(path, "has another sha256 than its manifest says", "the same bytes")
+    return data
 
 
-def _digest(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+def _read(path: Path, *, most: int) -> bytes:
+    """All bytes of a plain file, unless there are more than `most`: then none are read."""
+    if path.is_symlink() or not path.is_file():
+        raise _damaged(path, "is no plain file", "one")
+    size = path.stat().st_size
+    if size > most:
+        raise _damaged(path, f"has {size:,} bytes", f"at most {most:,}")
+    return path.read_bytes()
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    reason = (error.strerror or str(error)).lower()
+    return ArtifactError(
+        f"{error.filename or path} cannot be read: {reason}. Check its permissions."
+    )
 
 
 def _damaged(path: Path, found: str, expected: str) -> ArtifactError:
     return ArtifactError(
         f"{path} {found}, expected {expected}: it was cut or changed after it was saved. "
-        "Copy it again from where it was saved, or use another checkpoint."
+        "Copy it again from where it was saved, or use another one."
     )

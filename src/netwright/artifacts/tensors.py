@@ -10,9 +10,22 @@ from netwright.errors import ArtifactError
 
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Named tensors as one safetensors file."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return bytes(safetensors.torch.save(plain))
+    """Named tensors, of any strides and device, as one safetensors file.
+
+    Args:
+        tensors: Dense tensors by name; one that is known by two names stands here once.
+
+    Raises:
+        ArtifactError: If two of them share memory, or one has no dense values of a plain dtype.
+    """
+    try:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        return bytes(safetensors.torch.save(plain))
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ArtifactError(
+            f"The tensors {sorted(tensors)} cannot be saved ({_first_line(error)}), expected dense "
+            "tensors of a plain dtype that share no memory. Convert them, or give a tied one once."
+        ) from None
 
 
 def tensors_from_bytes(data: bytes, name: str = "the file") -> dict[str, Tensor]:
@@ -23,9 +36,15 @@ def tensors_from_bytes(data: bytes, name: str = "the file") -> dict[str, Tensor]
     """
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
-    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
+    # The last four are what torch says to the shapes and dtypes of a header made by hand.
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ArtifactError(
-            f"{name} is not a whole safetensors file ({str(error).splitlines()[0]}), expected one that "
+            f"{name} is not a whole safetensors file ({_first_line(error)}), expected one that "
             "netwright wrote. Copy it again from where it was saved."
         ) from None
     return tensors
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -18,7 +18,7 @@ from netwright.tasks.data import cached_arrays
 from netwright.tasks.episodes import ClassPool, EpisodeSize, check_pool, sample_episodes
 
 # Change with anything that changes a picture: it names the cache.
-VERSION = 1
+VERSION = 2
 PICTURES_PER_CLASS = 20
 IMAGE_SIZE = 28
 _CANVAS = 64
@@ -233,5 +233,7 @@ def _grids(rng: np.random.Generator, count: int) -> Tensor:
 def _with_stroke_noise(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Strokes a little thinner or thicker, with soft edges."""
     blurred = F.avg_pool2d(x, 5, 1, 2)
-    threshold = torch.from_numpy(rng.uniform(0.25, 0.6, (len(x), 1, 1, 1))).float()
+    # Relative to the darkest point: the thin strokes of a light face must not vanish.
+    threshold = torch.from_numpy(rng.uniform(0.3, 0.65, (len(x), 1, 1, 1))).float()
+    threshold = threshold * blurred.amax(dim=(1, 2, 3), keepdim=True)
     return ((blurred - threshold) * 6 + 0.5).clamp(0, 1)
