@@ -18,5 +18,7 @@ def write_table(path, rng, tasks=12, rows=20):
     for task in range(tasks):
         for _ in range(rows):
             day, size = rng.normal(), rng.uniform(1, 9)
-            lines.append(f"s{task},{day:.3f},{size:.3f},{'ab'[int(size > 5)]},{day * task + size:.4f}")
+            lines.append(
+                f"s{task},{day:.3f},{size:.3f},{'ab'[int(size > 5)]},{day * task + size:.4f}"
+            )
     path.write_text("\n".join(lines) + "\n")

@@ -25,7 +25,9 @@ def vector_children(draw):
     inputs, width = draw(size), draw(st.integers(2, 6))
     layers: list[nn.Module] = [nn.Linear(inputs, width, bias=draw(st.booleans()))]
     for _ in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["linear", "norm", "residual", "activation", "groups", "nested"]))
+        kind = draw(
+            st.sampled_from(["linear", "norm", "residual", "activation", "groups", "nested"])
+        )
         if kind == "linear":
             layers.append(nn.Linear(width, width, bias=draw(st.booleans())))
         elif kind == "norm":
@@ -55,6 +57,8 @@ def picture_children(draw):
         layers.append(draw(st.sampled_from(norms)))
         layers.append(draw(st.sampled_from(ACTIVATIONS))())
         channels = width
-    layers.append(draw(st.sampled_from([nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(2)])))
+    layers.append(
+        draw(st.sampled_from([nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(2)]))
+    )
     layers += [nn.Flatten(), nn.LazyLinear(draw(st.integers(2, 3)))]
     return nn.Sequential(*layers), inputs

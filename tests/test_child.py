@@ -12,7 +12,9 @@ from netwright.errors import ParameterNameError, ShapeError, UnsupportedChildErr
 
 def test_batch_norm_needs_a_stated_policy():
     module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    with pytest.raises(UnsupportedChildError, match=r'BatchNorm1d at \'1\'.*Pass `batch_norm="batch"`'):
+    with pytest.raises(
+        UnsupportedChildError, match=r'BatchNorm1d at \'1\'.*Pass `batch_norm="batch"`'
+    ):
         Child(module)
     with pytest.raises(UnsupportedChildError, match="`batch_norm` is 'maybe', expected 'refuse'"):
         Child(module, batch_norm="maybe")
@@ -37,11 +39,15 @@ def test_group_norm_takes_the_place_of_batch_norm_with_its_weights():
 
 
 def test_parametrised_and_hooked_weights_are_refused():
-    with pytest.raises(UnsupportedChildError, match="parametrised weights.*remove_parametrizations"):
+    with pytest.raises(
+        UnsupportedChildError, match="parametrised weights.*remove_parametrizations"
+    ):
         Child(parametrizations.weight_norm(nn.Linear(2, 2)))
     with pytest.warns(FutureWarning):
         hooked = weight_norm(nn.Linear(2, 2))
-    with pytest.raises(UnsupportedChildError, match="computes its weight in a hook.*remove_weight_norm"):
+    with pytest.raises(
+        UnsupportedChildError, match="computes its weight in a hook.*remove_weight_norm"
+    ):
         Child(hooked)
 
 
@@ -55,7 +61,10 @@ def test_lazy_modules_and_modules_without_parameters_are_refused():
 
 
 def test_rules_that_select_nothing_and_unknown_emissions_are_refused():
-    with pytest.raises(ParameterNameError, match=r"The rule 'boddy.\*' selects no parameter, expected one of \['weight'"):
+    with pytest.raises(
+        ParameterNameError,
+        match=r"The rule 'boddy.\*' selects no parameter, expected one of \['weight'",
+    ):
         Child(nn.Linear(2, 2), emissions=[("boddy.*", "shared")])
     with pytest.raises(ParameterNameError, match="Emission 'sharde' is not known"):
         Child(nn.Linear(2, 2), emissions=[("bias", "sharde")])
@@ -63,12 +72,17 @@ def test_rules_that_select_nothing_and_unknown_emissions_are_refused():
 
 def test_the_first_rule_that_selects_a_tensor_wins():
     module = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.Linear(2, 1))
-    child = Child(module, emissions=[("1.bias", "full"), (nn.LayerNorm, "shared"), ("0.*", "frozen")])
+    child = Child(
+        module, emissions=[("1.bias", "full"), (nn.LayerNorm, "shared"), ("0.*", "frozen")]
+    )
     assert child.space.names == ("1.bias", "2.weight", "2.bias")
 
 
 def test_a_class_head_must_be_the_path_of_a_linear_layer():
-    with pytest.raises(UnsupportedChildError, match=r"`class_head` is 'haed', expected the path of the last nn.Linear, one of \['0'\]"):
+    with pytest.raises(
+        UnsupportedChildError,
+        match=r"`class_head` is 'haed', expected the path of the last nn.Linear, one of \['0'\]",
+    ):
         Child(nn.Sequential(nn.Linear(2, 2)), class_head="haed")
 
 

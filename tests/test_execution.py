@@ -73,7 +73,9 @@ def test_picture_children_equal_a_loop_over_modules(strategy, child_and_channels
 
 @pytest.mark.parametrize("strategy", ["kernels", "vmap", "loop"])
 @pytest.mark.parametrize(
-    "architecture", [conv(classes=5), mlp(inputs=7, hidden=(16, 16), outputs=3)], ids=["conv", "mlp"]
+    "architecture",
+    [conv(classes=5), mlp(inputs=7, hidden=(16, 16), outputs=3)],
+    ids=["conv", "mlp"],
 )
 def test_float32_children_equal_a_loop_over_modules(strategy, architecture):
     torch.manual_seed(0)
@@ -110,10 +112,25 @@ class DataDependent(nn.Module):
         (nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(9, 2)), (2, 5)),
         (nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=-1)), (3,)),
         (nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True), (5, 4)),
-        (nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.Flatten(), nn.Linear(36, 2)), (2, 3, 3)),
-        (nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), nn.Flatten()), (2, 4, 4)),
+        (
+            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.Flatten(), nn.Linear(36, 2)),
+            (2, 3, 3),
+        ),
+        (
+            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), nn.Flatten()),
+            (2, 4, 4),
+        ),
     ],
-    ids=["gru", "control-flow", "embedding", "conv1d", "softmax", "transformer", "grouped", "circular"],
+    ids=[
+        "gru",
+        "control-flow",
+        "embedding",
+        "conv1d",
+        "softmax",
+        "transformer",
+        "grouped",
+        "circular",
+    ],
 )
 def test_children_of_other_kinds_equal_a_loop_over_modules(module, shape):
     child = Child(module)
@@ -172,7 +189,10 @@ def test_an_exception_midway_leaves_the_template_and_the_next_call_whole():
     with pytest.raises(ValueError, match="midway"):
         child(params, torch.randn(2, 3, 2), strategy="loop")
     torch.testing.assert_close(child(params, x, strategy="loop"), expected)
-    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), child.template.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(module.parameters(), child.template.parameters(), strict=True)
+    )
 
 
 def test_threads_do_not_see_each_others_parameters():
@@ -225,7 +245,9 @@ def test_batch_norm_takes_statistics_of_each_tasks_own_rows():
 
 def test_shared_and_frozen_tensors_serve_all_tasks_and_only_shared_ones_learn():
     module = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 4), nn.Linear(4, 1))
-    child = Child(module, emissions=[("0.*", "shared"), (lambda n, p: n.startswith("2."), "frozen")])
+    child = Child(
+        module, emissions=[("0.*", "shared"), (lambda n, p: n.startswith("2."), "frozen")]
+    )
     assert child.space.names == ("3.weight", "3.bias")
     params, x = random_params(child, 3), torch.randn(3, 5, 2)
     y = child(params, x)
@@ -238,7 +260,9 @@ def test_shared_and_frozen_tensors_serve_all_tasks_and_only_shared_ones_learn():
 
 
 def test_chunks_of_tasks_give_the_same_answer(monkeypatch):
-    child = Child(nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(64, 3)))
+    child = Child(
+        nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(64, 3))
+    )
     params, x = random_params(child, 5), torch.randn(5, 6, 1, 8, 8)
     whole = child(params, x)
     monkeypatch.setattr("netwright.execution.CHUNK_BYTES", 2 * 6 * 16 * 4 * 4)
@@ -251,7 +275,9 @@ def test_unknown_and_missing_names_are_refused(strategy):
     child = Child(nn.Linear(2, 3))
     params = child.initial_params(2)
     params["wieght"] = params.pop("weight")
-    with pytest.raises(ParameterNameError, match=r"lacks \['weight'\] and has unknown \['wieght'\]"):
+    with pytest.raises(
+        ParameterNameError, match=r"lacks \['weight'\] and has unknown \['wieght'\]"
+    ):
         child(params, torch.randn(2, 4, 2), strategy=strategy)
 
 

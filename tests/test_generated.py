@@ -5,7 +5,13 @@ import json
 import onnxruntime
 import pytest
 import torch
-from making import make_condition, make_picture_condition, make_picture_hypernetwork, make_vector_hypernetwork, perturb
+from making import (
+    make_condition,
+    make_picture_condition,
+    make_picture_hypernetwork,
+    make_vector_hypernetwork,
+    perturb,
+)
 from torch import nn
 
 import netwright as nw
@@ -76,7 +82,9 @@ def test_a_configuration_cannot_name_code(vector_network, tmp_path):
 def test_networks_of_a_users_module_load_into_that_module(tmp_path):
     rng = torch.Generator().manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    hypernetwork = nw.Hypernetwork(nw.Child(module), nw.conditioners.Examples((3,), outputs=2), "dense")
+    hypernetwork = nw.Hypernetwork(
+        nw.Child(module), nw.conditioners.Examples((3,), outputs=2), "dense"
+    )
     network = hypernetwork.generate(make_condition(1, rng))
     network.save(tmp_path / "net")
     with pytest.raises(ArtifactError, match="a module of your own, expected that module"):

@@ -113,7 +113,9 @@ def test_conditions_that_are_not_finite_are_refused_with_their_place(rng, place,
         getattr(condition.examples, place[-1])[1, 3, 0] = value
     hypernetwork = make_vector_hypernetwork("dense")
     where = r"\[1, 0\]" if place == "context" else r"\[1, 3, 0\]"
-    with pytest.raises(ConditionError, match=rf"`{place}` is (nan|inf) at {where}, expected finite"):
+    with pytest.raises(
+        ConditionError, match=rf"`{place}` is (nan|inf) at {where}, expected finite"
+    ):
         hypernetwork.generate_many(condition)
 
 
@@ -136,7 +138,9 @@ def test_conditions_of_several_tasks_empty_ones_and_wrong_classes_are_refused(rn
 def test_unknown_generators_heads_anchors_and_options_are_refused():
     child = nw.Child(nw.architectures.mlp(inputs=2, outputs=1))
     reader = nw.conditioners.Context([0.0], [1.0])
-    with pytest.raises(RunError, match=r"Generator 'danse' is not known, expected one of \['chunked'"):
+    with pytest.raises(
+        RunError, match=r"Generator 'danse' is not known, expected one of \['chunked'"
+    ):
         Hypernetwork(child, reader, "danse")
     with pytest.raises(RunError, match="`head` is 'anchored' and the child has no class head"):
         Hypernetwork(child, reader, head="anchored")
@@ -160,7 +164,10 @@ def test_records_survive_json_and_build_the_same_hypernetwork(generator, rng):
 
 
 def test_several_conditioners_survive_records_too(rng):
-    parts = [nw.conditioners.Context([0.0, -1.0], [1.0, 1.0], size=16), nw.conditioners.Identity(50, size=16)]
+    parts = [
+        nw.conditioners.Context([0.0, -1.0], [1.0, 1.0], size=16),
+        nw.conditioners.Identity(50, size=16),
+    ]
     first = Hypernetwork(nw.Child(nw.architectures.mlp(inputs=2, outputs=1)), parts, "dense")
     again = Hypernetwork.from_record(json.loads(json.dumps(first.record())))
     assert again.record() == first.record()

@@ -157,18 +157,18 @@ class Child(nn.Module):
         tasks = self.space.check(params)
         if not -tasks <= task < tasks:
             raise ShapeError(f"Task {task} was asked for, expected 0 to {tasks - 1}.")
-        network = copy.deepcopy(self.template).train(self.training)
-        # The copy keeps the template's ties, so that each tensor is written once.
+        own = dict(self.template.named_parameters())
+        values = {
+            spec.name: params[spec.name][task].detach().clone() for spec in self.space.tensors
+        }
+        # What the copy would copy is replaced by what was generated; ties stay ties.
+        memo: dict[int, object] = {id(own[name]): nn.Parameter(v) for name, v in values.items()}
+        network = copy.deepcopy(self.template, memo).train(self.training)
         for spec in self.space.tensors:
-            owner_path, _, leaf = spec.name.rpartition(".")
-            owner = network.get_submodule(owner_path)
-            value = params[spec.name][task].detach().clone()
-            if value.shape == spec.shape:
-                getattr(owner, leaf).data = value
-                continue
-            setattr(owner, leaf, nn.Parameter(value))
-            assert isinstance(owner, nn.Linear)
-            owner.out_features = value.shape[0]
+            if spec.has_class_axis:
+                head = network.get_submodule(spec.name.rpartition(".")[0])
+                assert isinstance(head, nn.Linear)
+                head.out_features = len(values[spec.name])
         for parameter in network.parameters():
             parameter.requires_grad_(True)
         return network

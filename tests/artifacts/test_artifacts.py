@@ -56,7 +56,9 @@ def test_writing_again_replaces_a_folder_of_the_same_kind_and_none_other(tmp_pat
 
 def test_every_flipped_bit_is_detected(tmp_path):
     folder = tmp_path / "one"
-    write_artifact(folder, "network", {**FILES, "t.safetensors": tensors_to_bytes({"w": torch.ones(3)})})
+    write_artifact(
+        folder, "network", {**FILES, "t.safetensors": tensors_to_bytes({"w": torch.ones(3)})}
+    )
     rng = random.Random(0)
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()

@@ -25,7 +25,9 @@ def rng():
 
 def assert_same(a, b):
     torch.testing.assert_close(a.z, b.z, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(a.tokens * a.mask[..., None], b.tokens * b.mask[..., None], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        a.tokens * a.mask[..., None], b.tokens * b.mask[..., None], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_an_embedding_has_one_global_token_and_tokens_of_its_width(conditioner, rng):
@@ -42,7 +44,11 @@ def test_its_options_make_the_same_conditioner_again(conditioner, rng):
 
 
 def test_a_condition_without_what_is_read_is_refused_by_name(conditioner):
-    other = Condition(context=torch.rand(1, 2)) if not isinstance(conditioner, Context) else Condition(identity=torch.tensor([1]))
+    other = (
+        Condition(context=torch.rand(1, 2))
+        if not isinstance(conditioner, Context)
+        else Condition(identity=torch.tensor([1]))
+    )
     with pytest.raises(ConditionError, match=r"The condition has \[.*\], expected `"):
         conditioner(other)
 
@@ -76,13 +82,19 @@ def test_examples_are_a_set_order_and_padding_carry_nothing(seed, shots, padding
         count = 3 * shots
         x = torch.rand(2, count, *shape, generator=rng)
         classes = None if labels == "values" else 3 if outputs is None else 2
-        y = torch.randn(2, count, 2, generator=rng) if classes is None else torch.arange(count).expand(2, -1) % classes
+        y = (
+            torch.randn(2, count, 2, generator=rng)
+            if classes is None
+            else torch.arange(count).expand(2, -1) % classes
+        )
         plain = reader(Condition(ExampleSet.of(x, y, classes=classes)))
         order = torch.randperm(count, generator=rng)
         junk_x = torch.full((2, padding, *shape), float("nan"))
         junk_y = torch.full((2, padding, *y.shape[2:]), -7, dtype=y.dtype)
         mask = torch.arange(count + padding).expand(2, -1) < count
-        padded = ExampleSet(torch.cat([x[:, order], junk_x], 1), torch.cat([y[:, order], junk_y], 1), mask, classes)
+        padded = ExampleSet(
+            torch.cat([x[:, order], junk_x], 1), torch.cat([y[:, order], junk_y], 1), mask, classes
+        )
         embedding = reader(Condition(padded))
         torch.testing.assert_close(embedding.z, plain.z, rtol=1e-4, atol=1e-5)
         if embedding.classes is not None:
@@ -103,10 +115,14 @@ def test_permuting_labels_permutes_class_tokens(rng):
 def test_pictures_of_another_size_and_values_for_classes_are_refused(rng):
     reader = Examples((1, 12, 12), channels=8)
     colour = ExampleSet.of(torch.rand(1, 2, 3, 12, 12), torch.tensor([[0, 1]]))
-    with pytest.raises(ShapeError, match=r"`examples.x` is \[1, 2, 3, 12, 12\], expected \[T, S, C=1, H=12, W=12\]"):
+    with pytest.raises(
+        ShapeError, match=r"`examples.x` is \[1, 2, 3, 12, 12\], expected \[T, S, C=1, H=12, W=12\]"
+    ):
         reader(Condition(colour))
     values = ExampleSet.of(torch.rand(1, 2, 1, 12, 12), torch.rand(1, 2, 1))
-    with pytest.raises(ConditionError, match="`examples.y` holds values, expected exchangeable classes"):
+    with pytest.raises(
+        ConditionError, match="`examples.y` holds values, expected exchangeable classes"
+    ):
         reader(Condition(values))
     with pytest.raises(RunError, match="`labels` is 'values' and `outputs` is None"):
         Examples((3,), labels="values")

@@ -118,7 +118,9 @@ def test_every_parameter_of_a_new_hypernetwork_has_a_gradient(generator, rng):
     # Attention over classes reads keys' biases only through softmax, which ignores them.
     silent = [n for n, p in hypernetwork.named_parameters() if p.requires_grad and p.grad is None]
     assert not silent
-    flat = {n: float(p.grad.abs().max()) for n, p in hypernetwork.named_parameters() if p.requires_grad}
+    flat = {
+        n: float(p.grad.abs().max()) for n, p in hypernetwork.named_parameters() if p.requires_grad
+    }
     assert [name for name, largest in flat.items() if largest == 0] == []
 
 

@@ -10,7 +10,14 @@ import pytest
 from pyarrow import parquet
 
 from netwright.errors import DataError, MissingExtraError
-from netwright.tasks.columns import MOST_CATEGORIES, Column, ColumnEncoder, as_text, read_columns
+from netwright.tasks.columns import (
+    MOST_CATEGORIES,
+    Column,
+    ColumnEncoder,
+    as_text,
+    read_columns,
+    require,
+)
 
 
 @pytest.fixture
@@ -90,27 +97,20 @@ def test_numbers_and_booleans_are_spelled_as_people_do(write):
     assert as_text(columns["b"]).tolist() == ["true", "false", None]
 
 
-def test_dates_become_places_in_day_week_and_year(write):
-    moments = ["2016-07-01 00:00:00", "2020-02-29 06:30:00", "1969-12-31 23:00:00"]
+def test_dates_become_hour_weekday_day_and_month(write):
+    moments = ["2016-07-01 05:00:00", "2020-02-29 06:30:00", "1969-12-31 23:00:00"]
     columns = read_columns(write("d\n" + "\n".join(moments) + "\n"))
 
     for i, moment in enumerate(map(datetime.datetime.fromisoformat, moments)):
-        turns = {
-            "hour": (moment.hour + moment.minute / 60) / 24,
-            "weekday": moment.weekday() / 7,
-            "month": (moment.month - 1) / 12,
-        }
-        for part, turn in turns.items():
-            assert columns[f"d.{part}.sin"].values[i] == pytest.approx(np.sin(2 * np.pi * turn))
-            assert columns[f"d.{part}.cos"].values[i] == pytest.approx(np.cos(2 * np.pi * turn))
-        days = (moment - datetime.datetime(1970, 1, 1)) / datetime.timedelta(days=1)
-        assert columns["d.time"].values[i] == pytest.approx(days)
+        expected = [moment.hour, moment.weekday(), moment.day, moment.month]
+        parts = ("hour", "weekday", "day", "month")
+        assert [columns[f"d.{part}"].values[i] for part in parts] == expected
 
 
 def test_a_missing_date_is_missing_in_all_its_parts(write):
     columns = read_columns(write("d,x\n2020-01-01,1\n,2\n2020-01-03,3\n"))
 
-    for name in ("d.time", "d.hour.sin", "d.weekday.cos", "d.month.sin"):
+    for name in ("d.hour", "d.weekday", "d.day", "d.month"):
         assert np.isnan(columns[name].values).tolist() == [False, True, False]
 
 
@@ -119,25 +119,33 @@ def test_zoned_dates_count_by_the_clock_of_their_zone(tmp_path):
     array = pa.array([noon_in_tokyo], pa.timestamp("ns", tz="Asia/Tokyo"))
     parquet.write_table(pa.table({"d": array}), tmp_path / "t.parquet")
 
-    columns = read_columns(tmp_path / "t.parquet")
-
-    assert columns["d.hour.cos"].values[0] == pytest.approx(-1.0)
+    assert read_columns(tmp_path / "t.parquet")["d.hour"].values[0] == 12
 
 
-def test_a_time_of_day_becomes_its_place_in_the_day(write):
-    columns = read_columns(write("t\n06:00:00\n18:00:00\n"))
+def test_a_time_of_day_becomes_its_hour(write):
+    columns = read_columns(write("t\n06:00:00\n18:30:00\n"))
 
-    assert list(columns) == ["t.hour.sin", "t.hour.cos"]
-    np.testing.assert_allclose(columns["t.hour.sin"].values, [1, -1])
+    assert list(columns) == ["t.hour"]
+    assert columns["t.hour"].values.tolist() == [6, 18]
 
 
-@pytest.mark.parametrize(
-    ("times", "kept"), [(("06:00", "18:00"), "t.hour.sin"), (("00:00", "12:00"), "t.hour.cos")]
-)
-def test_remainders_of_rounding_do_not_become_a_column(write, times, kept):
-    encoder = ColumnEncoder.fit(read_columns(write("t\n" + "".join(f"{t}:00\n" for t in times))))
+def test_dates_without_times_fit_an_encoder_of_dates_with_times(write):
+    encoder = ColumnEncoder.fit(
+        read_columns(write("d\n2020-01-01 05:00:00\n2020-02-09 07:00:00\n"))
+    )
 
-    assert encoder.names == (kept,)
+    midnight = read_columns(write("d\n2020-01-01 00:00:00\n"))
+    day = read_columns(write("d\n2020-01-01\n", "day.csv"))
+
+    np.testing.assert_array_equal(encoder.encode(day), encoder.encode(midnight))
+
+
+def test_parts_of_a_date_may_be_ignored_and_read_as_categories(write):
+    path = write("d\n2020-01-01\n2020-06-02\n")
+    columns = read_columns(path, ignore=["d.day"], categorical=["d.month"])
+
+    assert list(columns) == ["d.hour", "d.weekday", "d.month"]
+    assert columns["d.month"].values.tolist() == ["1", "6"]
 
 
 def test_numbers_are_centred_and_scaled_like_a_normal_distribution():
@@ -268,11 +276,33 @@ def test_text_where_numbers_were_is_refused():
         encoder.encode({"a": text("x")})
 
 
+def test_all_missing_inputs_are_named(write):
+    encoder = ColumnEncoder.fit({"a": numeric(1, 2), "b": numeric(1, 2), "c": numeric(1, 2)})
+
+    expected = r"no column 'a', 'c' .*expected all of \['a', 'b', 'c'\]. Add it; its cells may be"
+    with pytest.raises(DataError, match=expected):
+        encoder.encode({"b": numeric(1)})
+
+
 def test_text_where_dates_were_is_refused_with_the_way_to_write_them(write):
     encoder = ColumnEncoder.fit(read_columns(write("d\n2020-01-01\n2020-06-02\n")))
 
-    with pytest.raises(DataError, match=r"no column 'd\.time'.*Write 'd' as dates \(2024-05-31"):
+    with pytest.raises(DataError, match=r"'d' holds no dates or times, .*Write them as 2024-05-31"):
         encoder.encode(read_columns(write("d\nyesterday\n")))
+
+
+def test_dates_where_numbers_are_asked_for_are_refused_with_a_way_out(write):
+    columns = read_columns(write("d\n2020-01-01\n"))
+
+    with pytest.raises(
+        DataError, match=r"'d' \(the target\) holds dates or times, .*`categorical`"
+    ):
+        require(columns, "d", "the target")
+
+
+def test_a_required_column_that_is_not_there_is_refused_with_the_nearest(write):
+    with pytest.raises(DataError, match=r"no column 'price' \(the target\).*mean 'prise'"):
+        read_columns(write("prise,b\n1,2\n"), needed=["price"], required=["price"])
 
 
 def test_without_pyarrow_the_extra_is_named(write, monkeypatch):

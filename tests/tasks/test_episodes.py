@@ -20,7 +20,8 @@ from netwright.tasks.episodes import (
 def pool_of(counts, groups=None):
     """Pictures that carry class and number in their pixels."""
     images = [
-        np.stack([np.full((1, 2, 2), 10 * c + i, np.uint8) for i in range(n)]) for c, n in enumerate(counts)
+        np.stack([np.full((1, 2, 2), 10 * c + i, np.uint8) for i in range(n)])
+        for c, n in enumerate(counts)
     ]
     return ClassPool.of(images, groups or [0] * len(counts), [f"c{c}" for c in range(len(counts))])
 
@@ -60,13 +61,23 @@ def test_small_classes_give_fewer_queries_and_the_rest_is_masked():
     assert sorted(real[0].tolist()) == [1, 1, 5]
     classes, numbers = decode(batch.query.x)
     for t in range(50):
-        pairs = list(zip(classes[t][batch.query.mask[t]].tolist(), numbers[t][batch.query.mask[t]].tolist(), strict=True))
+        pairs = list(
+            zip(
+                classes[t][batch.query.mask[t]].tolist(),
+                numbers[t][batch.query.mask[t]].tolist(),
+                strict=True,
+            )
+        )
         assert len(pairs) == len(set(pairs)) == 7
 
 
 def test_within_groups_all_classes_of_a_task_come_from_one():
     batch = sample_episodes(
-        pool_of([3] * 6, [0, 0, 0, 1, 1, 2]), stream(0), 60, EpisodeSize(2, 1, 1), within_groups=True
+        pool_of([3] * 6, [0, 0, 0, 1, 1, 2]),
+        stream(0),
+        60,
+        EpisodeSize(2, 1, 1),
+        within_groups=True,
     )
     found = {tuple(sorted(row)) for row in decode(batch.condition.examples.x)[0].tolist()}
     assert found <= {(0, 1), (0, 2), (1, 2), (3, 4)}
@@ -105,7 +116,9 @@ def test_rotations_are_further_classes_in_the_same_group():
 def test_pools_that_cannot_serve_and_impossible_sizes_are_refused():
     with pytest.raises(DataError, match="has 2 classes, expected at least ways=3"):
         check_pool(pool_of([5, 5]), EpisodeSize(3, 1, 1), "It")
-    with pytest.raises(DataError, match="has 2 pictures of class 'c1', expected at least 3: shots=2"):
+    with pytest.raises(
+        DataError, match="has 2 pictures of class 'c1', expected at least 3: shots=2"
+    ):
         check_pool(pool_of([5, 2]), EpisodeSize(2, 2, 1), "It")
     for size, message in (
         (EpisodeSize(1, 1, 1), "`ways` is 1, expected a whole number of at least 2"),

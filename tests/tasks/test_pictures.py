@@ -45,7 +45,9 @@ def test_an_omniglot_picture_is_the_file_averaged_down(omniglot, shared_data):
     # 105 / 28 = 3.75: the mean ink must survive exactly, up to rounding to bytes.
     assert float(found.mean()) == pytest.approx(ink.mean(), abs=2e-3)
     blocks = ink[:105, :105].reshape(7, 15, 7, 15).mean(axis=(1, 3))
-    torch.testing.assert_close(found.reshape(7, 4, 7, 4).mean(dim=(1, 3)), torch.from_numpy(blocks), rtol=0, atol=0.04)
+    torch.testing.assert_close(
+        found.reshape(7, 4, 7, 4).mean(dim=(1, 3)), torch.from_numpy(blocks), rtol=0, atol=0.04
+    )
 
 
 def test_omniglot_from_other_pictures_is_refused(tmp_path, shared_data):
@@ -54,7 +56,9 @@ def test_omniglot_from_other_pictures_is_refused(tmp_path, shared_data):
     (folder / "images_background.zip").chmod(0o644)
     with zipfile.ZipFile(folder / "images_background.zip", "w") as archive:
         archive.writestr("images_background/Latin/character01/0001_01.png", b"not a picture")
-    with pytest.raises(DataError, match=r"holds 1 pictures that are not Omniglot's background set, expected 19280"):
+    with pytest.raises(
+        DataError, match=r"holds 1 pictures that are not Omniglot's background set, expected 19280"
+    ):
         Omniglot(data_root=tmp_path, image_size=29)
     (folder / "images_background.zip").write_bytes(b"cut")
     with pytest.raises(DataError, match=r"cannot be read: File is not a zip file"):
@@ -62,7 +66,9 @@ def test_omniglot_from_other_pictures_is_refused(tmp_path, shared_data):
 
 
 def test_missing_omniglot_names_the_ways_out(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=r"was not found in .*--data-root or NETWRIGHT_DATA; or use `glyphs`"):
+    with pytest.raises(
+        DataError, match=r"was not found in .*--data-root or NETWRIGHT_DATA; or use `glyphs`"
+    ):
         Omniglot(data_root=tmp_path)
     monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
@@ -129,7 +135,9 @@ def test_glyphs_are_a_pure_function_of_the_font():
     master = np.zeros((2, 64, 64), np.uint8)
     master[:, 20:44, 30:34] = 255
     assert np.array_equal(glyphs_module._distort(master, 65), glyphs_module._distort(master, 65))
-    assert not np.array_equal(glyphs_module._distort(master, 65), glyphs_module._distort(master, 66))
+    assert not np.array_equal(
+        glyphs_module._distort(master, 65), glyphs_module._distort(master, 66)
+    )
 
 
 @pytest.fixture
@@ -162,13 +170,19 @@ def test_colour_pictures_have_three_channels(tmp_path, rng):
     for c in range(6):
         (tmp_path / f"c{c}").mkdir()
         for i in range(3):
-            Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"c{c}/{i}.JPG")
-    family = Images(tmp_path, ways=2, queries=1, channels=3, image_size=16, validation=0.34, test=0.34)
+            Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(
+                tmp_path / f"c{c}/{i}.JPG"
+            )
+    family = Images(
+        tmp_path, ways=2, queries=1, channels=3, image_size=16, validation=0.34, test=0.34
+    )
     assert family.sample(stream(0), 1, "test").query.x.shape == (1, 2, 3, 16, 16)
 
 
 def test_folders_that_cannot_serve_say_why(tmp_path, rng):
-    with pytest.raises(DataError, match="is not there, expected a folder with a folder of pictures"):
+    with pytest.raises(
+        DataError, match="is not there, expected a folder with a folder of pictures"
+    ):
         Images(tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no pictures in class folders"):
         Images(tmp_path)

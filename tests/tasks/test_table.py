@@ -37,7 +37,7 @@ def test_columns_keep_their_values_and_missing_cells(csv):
     assert columns["b"].values.tolist() == ["x", None, "y"]
     np.testing.assert_array_equal(columns["c.month"].values, [3, 12, np.nan])
     np.testing.assert_array_equal(columns["d"].values, [1, 0, 1])
-    assert read_columns(path, categorical=["a"])["a"].values.tolist() == ["1.0", None, "2.5"]
+    assert read_columns(path, categorical=["a"])["a"].values.tolist() == ["1", None, "2.5"]
 
 
 def test_parquet_gives_the_same_columns(csv, tmp_path):
@@ -118,7 +118,7 @@ def test_statistics_come_from_training_tasks_alone(csv):
 
 def test_text_and_few_integers_are_classes_and_the_rest_are_values(csv):
     rows = "".join(
-        f"t{i % 4},{i * 0.37:.2f},{i % 3},{'no yes'.split()[i % 2]},{i * 1.5}\n" for i in range(40)
+        f"t{i % 4},{i * 0.37:.2f},{i % 3},{['no', 'yes'][i % 2]},{i * 1.5}\n" for i in range(40)
     )
     path = csv("task,x,few,word,real\n" + rows)
     few = Table(path, task="task", target="few")
@@ -164,7 +164,7 @@ def test_a_new_tasks_table_is_read_with_the_preparation_alone(tmp_path, csv, rng
 
 
 def test_an_unseen_class_is_refused(csv):
-    rows = "".join(f"t{i % 4},{i},{'no yes'.split()[i % 2]}\n" for i in range(40))
+    rows = "".join(f"t{i % 4},{i},{['no', 'yes'][i % 2]}\n" for i in range(40))
     saved = TablePreparation.from_json(
         Table(csv("task,x,y\n" + rows), task="task", target="y").preparation()
     )

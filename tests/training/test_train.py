@@ -41,7 +41,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def run(folder: Path | None, **changes) -> tuple[nw.Hypernetwork, object]:
     hypernetwork = make()
-    result = nw.train(hypernetwork, Sine(shots=5, queries=8), folder=folder, **{**SETTINGS, **changes})
+    result = nw.train(
+        hypernetwork, Sine(shots=5, queries=8), folder=folder, **{**SETTINGS, **changes}
+    )
     return hypernetwork, result
 
 
@@ -184,7 +186,9 @@ def test_the_trained_hypernetwork_loads_from_its_folder_alone(tmp_path):
     assert record == result.run
     assert same(weights(loaded), weights(trained))
     condition = Sine(shots=5).sample(stream(0, "x"), 1, "test").condition
-    torch.testing.assert_close(loaded.generate(condition)(torch.ones(1, 1)), trained.generate(condition)(torch.ones(1, 1)))
+    torch.testing.assert_close(
+        loaded.generate(condition)(torch.ones(1, 1)), trained.generate(condition)(torch.ones(1, 1))
+    )
     assert loaded.generate(condition).provenance.run == result.run.digest
 
 
@@ -231,7 +235,9 @@ class Poisoned(Sine):
 def test_a_task_whose_loss_is_not_finite_is_left_out_counted_and_the_rest_learns():
     hypernetwork = make()
     before = weights(hypernetwork)
-    result = nw.train(hypernetwork, Poisoned(slice(0, 1)), objective=Regression(), **{**SETTINGS, "steps": 8})
+    result = nw.train(
+        hypernetwork, Poisoned(slice(0, 1)), objective=Regression(), **{**SETTINGS, "steps": 8}
+    )
     assert [line["tasks_left_out"] for line in result.log if "loss" in line] == [4, 4]
     assert all(np.isfinite(line["loss"]) for line in result.log if "loss" in line)
     assert not same(before, weights(hypernetwork))
@@ -241,7 +247,10 @@ def test_leaving_out_a_task_is_the_same_as_never_having_had_it():
     from netwright.training.step import training_step
 
     outcomes = []
-    for family, tasks in ((Poisoned(slice(3, 4)), slice(0, 4)), (Sine(shots=5, queries=8), slice(0, 3))):
+    for family, tasks in (
+        (Poisoned(slice(3, 4)), slice(0, 4)),
+        (Sine(shots=5, queries=8), slice(0, 3)),
+    ):
         hypernetwork = make()
         optimiser = torch.optim.SGD(hypernetwork.parameters(), 0.1)
         batch = family.sample(stream(0, "x"), 4, "train").rows(tasks)
@@ -258,7 +267,9 @@ def test_after_ten_such_steps_in_a_row_it_stops_with_the_last_good_checkpoint(tm
 
 
 def test_early_stopping_ends_the_run_and_says_so(tmp_path, capsys):
-    _, result = run(tmp_path / "a", steps=400, learning_rate=1e-12, patience=2, validate_every=2, progress=True)
+    _, result = run(
+        tmp_path / "a", steps=400, learning_rate=1e-12, patience=2, validate_every=2, progress=True
+    )
     assert result.step < 400
     assert "no gain in 2 validations, stopping early" in capsys.readouterr().err
 

@@ -78,7 +78,7 @@ def _aside(path: Path, *, needed: int) -> Iterator[Path]:
             f"{path} cannot be written: it names no file or folder of its own. "
             f"Give it a name, such as {path / 'network'}."
         )
-    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}-{path.name}")
+    aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}")
     try:
         _make_folder(path.parent)
         yield aside
@@ -138,7 +138,10 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    with suppress(
+        FileExistsError
+    ):  # another writer was first, or a file, which the next step meets
+        folder.mkdir()
     _sync_folder(folder.parent)
 
 
@@ -152,7 +155,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _remove(path: Path) -> None:
     """Remove what may be there; what cannot be removed is litter beside a whole version."""
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
         return
     with suppress(OSError):

@@ -39,7 +39,7 @@ def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
     Raises:
         ArtifactError: If the folder cannot be written, or holds something else.
     """
-    if wrong := _not_plain(files):
+    if (wrong := _not_plain(files)) is not None:
         raise ArtifactError(
             f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST}. "
             "Rename it; nothing was changed."
@@ -100,24 +100,27 @@ def _parse_manifest(path: Path, data: bytes) -> tuple[str, list[_Entry]]:
     try:
         manifest = json.loads(data)
         is_as_written = _text(manifest) == data
-        form, said = manifest["format"], manifest.pop("sha256")
-        if isinstance(form, int) and form > FORMAT:
-            raise ArtifactError(
-                f"{path.parent} has format {form}, expected at most {FORMAT}: it was written by a "
-                "newer netwright. Upgrade: pip install -U netwright"
-            )
-        is_whole = is_as_written and said == digest(manifest)
-        kind, files = str(manifest["kind"]), manifest["files"]
-        entries = [_Entry(name, int(f["bytes"]), str(f["sha256"])) for name, f in files.items()]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, ArtifactError):
-            raise
+        kind, form, said = manifest["kind"], manifest["format"], manifest.pop("sha256", None)
+        is_newer = isinstance(form, int) and form > FORMAT
+        is_whole = form == FORMAT and is_as_written and said == digest(manifest)
+        entries = _entries_of(manifest) if is_whole else []
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(path, "is not a manifest", "what netwright wrote") from None
+    if is_newer:
+        raise ArtifactError(
+            f"{path.parent} has format {form}, expected at most {FORMAT}: it was written by a "
+            "newer netwright. Upgrade: pip install -U netwright"
+        )
     if not is_whole:
         raise _damaged(path, "has another sha256 than it says", "the same bytes")
-    if wrong := _not_plain(files):
+    if (wrong := _not_plain(entry.name for entry in entries)) is not None:
         raise _damaged(path, f"lists {wrong!r}", "plain file names inside the folder")
-    return kind, entries
+    return str(kind), entries
+
+
+def _entries_of(manifest: Mapping[str, Any]) -> list[_Entry]:
+    files = manifest["files"].items()
+    return [_Entry(name, int(facts["bytes"]), str(facts["sha256"])) for name, facts in files]
 
 
 def _text(manifest: Mapping[str, Any]) -> bytes:

@@ -77,7 +77,10 @@ def run_demo(folder: Path | None, *, steps: int, seed: int, as_json: bool) -> No
     say(
         f"3. Now {TEST_TASKS} tasks from scripts it has never seen: {SHOTS} example for each of {WAYS}"
     )
-    say("   characters. The rivals get the same child and the same examples.")
+    say(
+        "   characters. The rivals get the same child and the same examples; `joint` is one classifier"
+    )
+    say("   of all training characters; steps and rates were chosen on the validation scripts.")
     rivals = compare(hypernetwork, family, seed)
     if not as_json:
         _print_rivals(rivals)
@@ -135,16 +138,16 @@ def compare(hypernetwork: Hypernetwork, family: Glyphs, seed: int) -> list[Rival
     # A head of zeros: the body's features decide, no class is preferred.
     from_joint = {name: joint.get(name, torch.zeros_like(v)) for name, v in from_nothing.items()}
     validation = list(fixed_batches(family, "validation", VALIDATION_TASKS, seed))
-    starts = {"trained from scratch": from_nothing, "joint model, fine-tuned": from_joint}
+    starts = {"trained from scratch": from_nothing, "joint, fine-tuned": from_joint}
     learners: list[tuple[str, Learner, str]] = [
-        ("generated network", Generate(hypernetwork), "1 pass")
+        ("generated network", Generate(hypernetwork), "one forward pass")
     ]
     for name, initial in starts.items():
         rate, steps = choose(scratch, initial, objective, validation)
         tuned = FineTune(scratch, initial, objective, steps=steps, rate=rate)
         learners.append((name, tuned, f"{steps} steps, rate {rate:g}"))
     body = {name: value for name, value in joint.items() if name in from_joint}
-    learners.append(("joint model, nearest mean", NearestMean(scratch, body), "in its features"))
+    learners.append(("joint, nearest mean", NearestMean(scratch, body), "in its features"))
     learners.append(("1-nearest neighbour", NearestNeighbour(), "in pixels"))
     test = list(fixed_batches(family, "test", TEST_TASKS, seed))
     kept = WAYS * SHOTS * 28 * 28
@@ -211,7 +214,7 @@ def draw(folder: Path, network: GeneratedNetwork, batch: TaskBatch) -> Path | No
         pictures = [support.x[0][support.y[0] == c][0], *query.x[0][rows]]
         for k, picture in enumerate(pictures):
             axis = axes[c][k]
-            axis.imshow(1 - picture[0], cmap="gray", vmin=0, vmax=1)
+            axis.imshow(1 - picture[0].numpy(), cmap="gray", vmin=0, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
             answer = None if k == 0 else int(said[rows[k - 1]])
@@ -261,7 +264,7 @@ def _print_rivals(rivals: Sequence[Rival]) -> None:
     ]
     print_table(
         "   accuracy with its 95 % interval; milliseconds for a new task; numbers kept",
-        ["", "accuracy", "ms/task", "numbers", "how"],
+        ["", "accuracy", "ms", "numbers", "how"],
         rows,
     )
 

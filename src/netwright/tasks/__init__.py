@@ -8,7 +8,7 @@ from netwright.tasks.glyphs import Glyphs
 from netwright.tasks.images import Images
 from netwright.tasks.omniglot import Omniglot
 from netwright.tasks.sine import Sine
-from netwright.tasks.table import Table
+from netwright.tasks.table import Table, TablePreparation
 
 FAMILIES: dict[str, type[TaskFamily]] = {
     "glyphs": Glyphs,
@@ -27,6 +27,7 @@ __all__ = [
     "Sine",
     "Split",
     "Table",
+    "TablePreparation",
     "TaskBatch",
     "TaskFamily",
     "TaskShape",

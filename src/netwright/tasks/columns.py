@@ -17,10 +17,9 @@ _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 # Beyond this many standard deviations a value is as extreme as it gets: heavy tails must not explode.
 _CLIP = 8.0
 MOST_CATEGORIES = 32
-_DAY_US = 86_400_000_000
 # Exports write whole numbers beside empty cells as 3.0: the same category as 3.
 _WHOLE = re.compile(r"(-?\d+)\.0+")
-_PART = r"\.(time|(hour|weekday|month)\.(sin|cos))"
+_PART = re.compile(r"\.(hour|weekday|day|month)$")
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,23 @@ def read_columns(
     categorical: Collection[str] = (),
     ignore: Collection[str] = (),
     needed: Collection[str] | None = None,
+    required: Collection[str] = (),
 ) -> Columns:
     """Columns of a CSV, TSV or Parquet file.
 
-    A date `d` becomes numbers: `d.time` in days, and sine and cosine of its place in the day, week
-    and year, `d.hour.sin`, `d.weekday.cos` and so on; a time of day becomes `t.hour.sin` and `.cos`.
+    A date `d` becomes `d.hour`, `d.weekday` (Monday is 0), `d.day` and `d.month`; a time of day `t`
+    becomes `t.hour`. These may be named wherever a column may.
 
     Args:
         path: The file.
         categorical: Columns to be read as text whatever they look like: `007` stays `007`.
         ignore: Columns to leave out.
         needed: Names of the result that are wanted, so that others may hold anything; None for all.
+        required: Columns that the file must have.
 
     Raises:
         DataError: If the file is missing, empty, no table, or holds infinity or doubled names, or
-            if a column to ignore is not there.
+            if a column to ignore or a required one is not there.
         MissingExtraError: If pyarrow is not installed.
     """
     path = Path(path)
@@ -68,12 +69,21 @@ def read_columns(
         raise DataError(f"{path} has columns of the same name {doubled}, expected each name once.")
     if table.num_rows == 0:
         raise DataError(f"{path} has a header and no rows, expected rows. Export it again.")
-    for name in ignore:
-        _check_there(names, name, "named in `ignore`")
+    for name in required:
+        _check_there(names, name, "the target")
     columns: Columns = {}
     for name in table.column_names:
         if name not in ignore and (needed is None or _is_needed(name, needed)):
             columns.update(_columns_of(name, table.column(name), name in categorical))
+    for name in ignore:
+        _check_there([*names, *columns], name, "named in `ignore`")
+        columns.pop(name, None)
+    _check_finite(path, columns)
+    parts = {n: c for n, c in columns.items() if n in categorical and c.kind == "numeric"}
+    return columns | {n: Column("categorical", as_text(c)) for n, c in parts.items()}
+
+
+def _check_finite(path: Path, columns: Columns) -> None:
     for name, column in columns.items():
         if column.kind == "numeric" and np.isinf(column.values).any():
             row = int(np.isinf(column.values).argmax())
@@ -81,7 +91,6 @@ def read_columns(
                 f"{path} holds infinity in column {name!r}, row {row + 1}, expected finite numbers. "
                 "Replace it or leave the cell empty."
             )
-    return columns
 
 
 def _is_needed(name: str, needed: Collection[str]) -> bool:
@@ -136,12 +145,9 @@ def _columns_of(name: str, data: Any, is_categorical: bool) -> Columns:
         return {name: _numeric(data)}
     if is_number and not types.is_integer(kind):
         return {name: Column("categorical", as_text(_numeric(data)))}
-    if not is_categorical and (types.is_timestamp(kind) or types.is_date(kind)):
-        return _parts_of_dates(name, data)
-    if not is_categorical and types.is_time(kind):
-        clock = data.cast(pa.time64("us"), safe=False).cast(pa.int64())
-        return _circle(f"{name}.hour", _numeric(clock).values / _DAY_US)
-    if types.is_nested(kind) or types.is_duration(kind) or _is_binary(types, kind):
+    if not is_categorical and types.is_temporal(kind) and not types.is_duration(kind):
+        return {f"{name}.{part}": _numeric(values) for part, values in _parts(data).items()}
+    if types.is_nested(kind) or _is_binary(types, kind) or types.is_duration(kind):
         raise DataError(
             f"Column {name!r} holds {kind}, expected numbers, text in UTF-8 or dates. Leave it out."
         )
@@ -161,35 +167,19 @@ def _as_category(value: object) -> str:
     return whole[1] if whole else text
 
 
-def _parts_of_dates(name: str, data: Any) -> Columns:
+def _parts(data: Any) -> dict[str, Any]:
     import pyarrow as pa
     from pyarrow import compute
 
-    has_zone = pa.types.is_timestamp(data.type) and data.type.tz is not None
-    local = compute.local_timestamp(data) if has_zone else data
-    moments = np.asarray(local.cast(pa.timestamp("us"), safe=False).to_numpy())
-    is_missing = np.isnat(moments)
-    microseconds = np.where(is_missing, 0, moments.astype(np.int64))
-    # 1970-01-01 was a Thursday; a week starts on Monday.
-    weekday = (microseconds // _DAY_US + 3) % 7
-    month = moments.astype("datetime64[M]").astype(np.int64) % 12
-    turns = {
-        "hour": microseconds % _DAY_US / _DAY_US, "weekday": weekday / 7, "month": month / 12,
+    if pa.types.is_time(data.type):
+        return {"hour": compute.hour(data)}
+    # Dates too have an hour, 0: a file where no row has a time must fit one where some have.
+    moments = data.cast(pa.timestamp("s")) if pa.types.is_date(data.type) else data
+    take = {
+        "hour": compute.hour, "weekday": compute.day_of_week,
+        "day": compute.day, "month": compute.month,
     }  # fmt: skip
-    columns = {
-        f"{name}.time": Column("numeric", np.where(is_missing, np.nan, microseconds / _DAY_US))
-    }
-    for part, turn in turns.items():
-        columns |= _circle(f"{name}.{part}", np.where(is_missing, np.nan, turn))
-    return columns
-
-
-def _circle(name: str, turn: np.ndarray) -> Columns:
-    # Rounded: sin(pi) is 1e-16, and scaling would make a column of such remainders count.
-    return {
-        f"{name}.sin": Column("numeric", np.sin(2 * np.pi * turn).round(9)),
-        f"{name}.cos": Column("numeric", np.cos(2 * np.pi * turn).round(9)),
-    }
+    return {part: of(moments) for part, of in take.items()}
 
 
 def _numeric(data: Any) -> Column:
@@ -214,16 +204,13 @@ def require(columns: Mapping[str, Column], name: str, purpose: str) -> Column:
 def _check_there(names: Collection[str], name: str, purpose: str) -> None:
     if name in names:
         return
-    if f"{name}.hour.sin" in names:
+    if f"{name}.hour" in names:
         raise DataError(
             f"Column {name!r} ({purpose}) holds dates or times, expected numbers or text. "
-            f"Name it in `categorical`, or choose another column."
+            "Name it in `categorical`, or choose another column."
         )
     near = difflib.get_close_matches(name, list(names), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    source = next((n for n in names if re.fullmatch(re.escape(n) + _PART, name)), None)
-    if source is not None:
-        hint = f" Write {source!r} as dates (2024-05-31 13:00:00) or times, as in training."
     raise DataError(
         f"There is no column {name!r} ({purpose}), expected one of {list(names)}.{hint}"
     )
@@ -290,14 +277,28 @@ class ColumnEncoder:
         Raises:
             DataError: If a column is missing, or holds text where numbers were.
         """
+        self._check_all_there(columns)
         blocks = []
         for encoding in self.encodings:
-            column = require(columns, encoding.name, "an input of this network")
+            column = columns[encoding.name]
             if isinstance(encoding, Numeric):
                 blocks.append(_encode_numeric(encoding, column))
             else:
                 blocks.append(_encode_categories(encoding, column))
         return np.concatenate(blocks, axis=1).astype(np.float32)
+
+    def _check_all_there(self, columns: Mapping[str, Column]) -> None:
+        missing = [name for name in self.names if name not in columns]
+        if undated := next((s for n in missing if (s := _PART.sub("", n)) in columns), None):
+            raise DataError(
+                f"Column {undated!r} holds no dates or times, expected them as in training. "
+                "Write them as 2024-05-31 13:00:00."
+            )
+        if missing:
+            raise DataError(
+                f"There is no column {', '.join(map(repr, missing))} (an input of this network), "
+                f"expected all of {list(self.names)}. Add it; its cells may be empty."
+            )
 
     def to_json(self) -> list[dict[str, Any]]:
         """The same as plain values."""

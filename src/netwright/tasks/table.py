@@ -87,7 +87,7 @@ class TablePreparation:
         Raises:
             DataError: If a column is missing, there are several tasks, or no row has a target.
         """
-        columns = self._read(path)
+        columns = self._read(path, required=(self.target,))
         if self.task in columns:
             tasks = {value for value in as_text(columns[self.task]) if value is not None}
             if len(tasks) > 1:
@@ -106,11 +106,11 @@ class TablePreparation:
         classes = len(self.labels) or None
         return ExampleSet.of(x[known][None], torch.from_numpy(y)[known][None], classes=classes)
 
-    def _read(self, path: str | Path) -> Columns:
+    def _read(self, path: str | Path, required: Sequence[str] = ()) -> Columns:
         # A small file may hold digits only where training saw text: types are training's.
         categorical = {self.task, *self.categorical, *self.encoder.categorical}
         needed = {self.task, self.target, *self.encoder.names}
-        return read_columns(path, categorical=categorical, needed=needed)
+        return read_columns(path, categorical=categorical, needed=needed, required=required)
 
     def encode_target(self, column: Column) -> tuple[np.ndarray, np.ndarray]:
         """Classes int64 [N] or standardised values float32 [N, 1], and which are known.

@@ -1,0 +1,341 @@
+"""The command line, as a person types it: what it does, and what it says of mistakes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from files import write_pictures, write_table
+from safetensors.torch import load_file
+
+import netwright as nw
+from netwright import cli
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run a command in an empty folder; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["netwright", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Run folders of three kinds, trained for a moment: pictures, a table, sine waves."""
+    root = tmp_path_factory.mktemp("trained")
+    rng = np.random.default_rng(0)
+    write_pictures(root / "photos", 12, 6, rng)
+    write_table(root / "sales.csv", rng)
+    commands = {
+        "photos": [root / "photos", "--ways", 2, "--queries", 3],
+        "sales": [root / "sales.csv", "--task", "store", "--target", "units"],
+        "sine": ["sine"],
+    }
+    for name, arguments in commands.items():
+        with pytest.MonkeyPatch.context() as patch:
+            common = [
+                "--steps",
+                6,
+                "--tasks",
+                4,
+                "--validate-every",
+                3,
+                "--quiet",
+                "--folder",
+                root / "runs" / name,
+            ]
+            patch.setattr(sys, "argv", ["netwright", "train", *map(str, [*arguments, *common])])
+            with pytest.raises(SystemExit) as stopped:
+                cli.main()
+            assert not stopped.value.code
+    return root
+
+
+def test_help_comes_without_torch():
+    code = "import sys; sys.argv = ['netwright', '--help']; import netwright.cli as c\ntry: c.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules, 'torch'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("demo", "train", "evaluate", "generate", "predict", "doctor"):
+        assert command in done.stdout
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out == f"netwright {nw.__version__}\n"
+
+
+def test_train_says_what_came_and_leaves_a_run(trained):
+    folder = trained / "runs/photos"
+    assert {"checkpoints", "log.jsonl", "curves.png"} <= {path.name for path in folder.iterdir()}
+
+
+def test_train_names_its_folder_itself_and_speaks_json(run, tmp_path):
+    code, out, _ = run("train", "sine", "--steps", 3, "--tasks", 2, "--quiet", "--json")
+    assert code == 0
+    report = json.loads(out)
+    assert report["folder"] == "runs/sine-1"
+    assert report["step"] == 3
+    assert (
+        json.loads(run("train", "sine", "--steps", 3, "--tasks", 2, "--quiet", "--json")[1])[
+            "folder"
+        ]
+        == "runs/sine-2"
+    )
+
+
+def test_evaluate_reports_intervals_and_the_shuffled_control(run, trained):
+    code, out, _ = run("evaluate", trained / "runs/sine", "--tasks", 40)
+    assert code == 0
+    assert "shuffled conditions" in out
+    assert re.search(r"mse\s+\d+\.\d+ ± \d+\.\d+\s+\d+\.\d+ ± \d+\.\d+", out)
+    report = json.loads((trained / "runs/sine/evaluation-test.json").read_text())
+    assert report["tasks"] == report["metrics"]["mse"]["n"] == 40
+    assert (
+        json.loads(run("evaluate", trained / "runs/sine", "--tasks", 40, "--json")[1])["metrics"]
+        == report["metrics"]
+    )
+
+
+def test_pictures_become_a_network_that_names_classes(run, trained, tmp_path):
+    support = tmp_path / "letters"
+    write_pictures(support, 3, 2, np.random.default_rng(1))
+    code, out, _ = run(
+        "generate", trained / "runs/photos", "--support", support, "--out", "net", "--json"
+    )
+    assert code == 0
+    report = json.loads(out)
+    assert report["labels"] == ["class0", "class1", "class2"]
+    network = nw.load_network(tmp_path / "net")
+    assert report["parameters"] == network.size
+    code, out, _ = run("predict", "net", support)
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) == 6
+    assert all(re.search(r"class\d/\d\.png\tclass\d  \d\.\d{3}$", line) for line in lines)
+
+
+def test_a_table_becomes_a_network_that_answers_in_units(run, trained, tmp_path):
+    (tmp_path / "new.csv").write_text("day,size,kind,units\n0.1,3,a,4.5\n0.2,6,b,7\n0.3,2,a,2\n")
+    code, out, _ = run("generate", trained / "runs/sales", "--support", "new.csv", "--out", "net")
+    assert code == 0
+    assert "written from 3 examples" in out
+    (tmp_path / "ask.csv").write_text("day,size,kind\n0.1,3,a\n")
+    code, out, _ = run("predict", "net", "ask.csv", "--json")
+    assert code == 0
+    network = nw.load_network(tmp_path / "net")
+    prepared = nw.tasks.TablePreparation.from_json(network.preparation)
+    expected = (
+        float(network(prepared.inputs(tmp_path / "ask.csv")).detach()) * prepared.std
+        + prepared.mean
+    )
+    (row,) = json.loads(out)["predictions"]
+    assert row["prediction"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_arrays_become_networks_in_every_format(run, trained, tmp_path):
+    np.savez(tmp_path / "s.npz", x=np.random.rand(5, 1), y=np.random.rand(5))
+    for out in ("net", "net.onnx", "net.safetensors"):
+        code, text, err = run("generate", trained / "runs/sine", "--support", "s.npz", "--out", out)
+        assert code == 0, err
+        assert out in text
+    network = nw.load_network(tmp_path / "net")
+    weights = load_file(tmp_path / "net.safetensors")
+    assert all(
+        torch.equal(value, weights[name]) for name, value in network.network.state_dict().items()
+    )
+    x = np.random.rand(7, 1).astype(np.float32)
+    (y,) = onnxruntime.InferenceSession("net.onnx").run(None, {"x": x})
+    torch.testing.assert_close(torch.from_numpy(y), network(torch.from_numpy(x)).detach())
+    np.savez(tmp_path / "q.npz", x=x)
+    code, out, _ = run("predict", "net", "q.npz")
+    assert code == 0
+    assert len(out.splitlines()) == 7
+
+
+def test_doctor_knows_this_machine(run):
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["machine"]["netwright"] == nw.__version__
+    assert facts["packages"]["torch"]
+
+
+def prepared_mistakes(trained: Path, folder: Path) -> None:
+    """Files that the mistakes below refer to."""
+    rng = np.random.default_rng(0)
+    (folder / "empty").mkdir()
+    write_pictures(folder / "one", 1, 3, rng)
+    write_pictures(folder / "few", 9, 2, rng)
+    write_pictures(folder / "corrupt", 3, 2, rng)
+    (folder / "corrupt/class1/0.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    np.savez(folder / "nan.npz", x=[[1.0], [np.nan]], y=[0.0, 1.0])
+    np.savez(folder / "wide.npz", x=np.ones((2, 3)), y=[0.0, 1.0])
+    np.savez(folder / "noy.npz", x=np.ones((2, 1)))
+    np.savez(folder / "oneclass.npz", x=np.ones((2, 1, 28, 28)), y=[1, 1])
+    (folder / "constant.csv").write_text(
+        "task,x,y\n" + "".join(f"t{i % 4},{i},1\n" for i in range(12))
+    )
+    (folder / "rows.csv").write_text("task,x,y\n" + "".join(f"t{i},{i},{i}\n" for i in range(5)))
+    shutil.copytree(trained / "runs/photos", folder / "flipped")
+    weights = sorted((folder / "flipped/checkpoints").glob("*/hypernetwork.safetensors"))[-1]
+    data = bytearray(weights.read_bytes())
+    data[-9] ^= 8
+    weights.write_bytes(bytes(data))
+    shutil.copytree(trained / "runs/photos", folder / "truncated")
+    for path in (folder / "truncated/checkpoints").glob("*/optimiser.safetensors"):
+        path.write_bytes(path.read_bytes()[:1000])
+    shutil.copytree(trained / "runs/photos", folder / "newer")
+    for path in (folder / "newer/checkpoints").glob("*/manifest.json"):
+        path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+
+
+MISTAKES = [
+    (["train"], 1, "Give either a task family"),
+    (["train", "omnigolt"], 1, "'omnigolt' is no task family and no path that is there"),
+    (["train", "empty"], 1, "empty holds no pictures in class folders"),
+    (["train", "one"], 1, "one class only, 'class0'"),
+    (["train", "few", "--ways", 2, "--shots", 5], 1, "expected at least 6: shots=5 and one query"),
+    (["train", "corrupt"], 1, "class1/0.png cannot be read as a picture"),
+    (["train", "no.csv", "--task", "a", "--target", "b"], 1, "no.csv is not there"),
+    (["train", "rows.csv", "--target", "y"], 1, "expected --task as well"),
+    (["train", "rows.csv", "--task", "store", "--target", "y"], 1, "no column 'store'"),
+    (["train", "rows.csv", "--task", "task", "--target", "y"], 1, "0 tasks with at least two rows"),
+    (["train", "constant.csv", "--task", "task", "--target", "y"], 1, "'y' has one value only"),
+    (["train", "sine", "--steps", 0], 1, "`steps` of the training settings"),
+    (
+        ["train", "sine", "--ways", 5],
+        1,
+        "Task family 'sine' got an unexpected keyword argument 'ways'",
+    ),
+    (["train", "sine", "--hidden", "a,b"], 1, "`--hidden` is 'a,b'"),
+    (["train", "sine", "--threads", 999], 1, "`--threads` is 999"),
+    (["train", "sine", "--generator", "magic"], 1, "Generator 'magic' is not known"),
+    (["train", "--resume", "empty"], 1, "empty holds no checkpoint"),
+    (["train", "sine", "--steps", "many"], 2, "Invalid value"),
+    (["trian"], 2, "No such command"),
+    (["evaluate", "nowhere"], 1, "nowhere is not a folder, expected a run folder"),
+    (["evaluate", "flipped"], 1, "another sha256 than its manifest says"),
+    (["evaluate", "truncated"], 1, "has 1,000 bytes, expected"),
+    (["evaluate", "newer"], 1, "written by a newer netwright. Upgrade"),
+    (["evaluate", "RUNS/photos", "--split", "dev"], 1, "`--split` is 'dev'"),
+    (["evaluate", "RUNS/photos", "--tasks", 1], 1, "`--tasks` is 1"),
+    (["generate", "RUNS/photos", "--support", "nowhere", "--out", "n"], 1, "nowhere is not there"),
+    (["generate", "RUNS/photos", "--support", "empty", "--out", "n"], 1, "holds no pictures"),
+    (
+        ["generate", "RUNS/photos", "--support", "one", "--out", "n"],
+        1,
+        "has 1 folders of pictures, expected at least 2",
+    ),
+    (
+        ["generate", "RUNS/photos", "--support", "corrupt", "--out", "n"],
+        1,
+        "cannot be read as a picture",
+    ),
+    (["generate", "RUNS/photos", "--support", "oneclass.npz", "--out", "n"], 1, "one class only"),
+    (["generate", "RUNS/sine", "--support", "nan.npz", "--out", "n"], 1, "has nan in x at [1, 0]"),
+    (["generate", "RUNS/sine", "--support", "wide.npz", "--out", "n"], 1, "expected [T, S, D=1]"),
+    (["generate", "RUNS/sine", "--support", "noy.npz", "--out", "n"], 1, "lacks ['y']"),
+    (
+        ["generate", "RUNS/sine", "--support", "one", "--out", "n"],
+        1,
+        "was not trained with pictures",
+    ),
+    (["generate", "RUNS/sine", "--support", "rows.csv", "--out", "n"], 1, "no table"),
+    (["generate", "RUNS/sine", "--support", "nan.npz", "--out", "n.exe"], 1, ""),
+    (["predict", "RUNS/photos", "one"], 1, "is a run folder, expected the folder of a network"),
+    (["predict", "nowhere", "one"], 1, "nowhere is not there, expected the folder of a network"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    MISTAKES,
+    ids=lambda v: " ".join(map(str, v)) if isinstance(v, list) else None,
+)
+def test_a_mistake_gets_one_line_and_leaves_nothing(run, trained, tmp_path, arguments, code, words):
+    prepared_mistakes(trained, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    arguments = [str(a).replace("RUNS", str(trained / "runs")) for a in arguments]
+    found, out, err = run(*arguments)
+    assert found == code, err
+    assert words in err
+    assert "Traceback" not in err
+    if code == 1:
+        assert out == ""
+        assert err.startswith("netwright: ")
+        assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from netwright.cli import main; main()", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_in_a_checkpoint_that_can_be_resumed(tmp_path, number, code):
+    process = start(tmp_path, "train", "sine", "--steps", "100000", "--tasks", "2", "--folder", "r")
+    while process.poll() is None and not (tmp_path / "r/checkpoints").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    step = int(re.search(r"interrupted at step (\d+); resume with --resume r", err)[1])
+    assert (tmp_path / f"r/checkpoints/step-{step:08d}/manifest.json").exists()
+
+
+def test_the_demo_tells_its_story_and_leaves_its_files(run, tmp_path, monkeypatch):
+    from netwright.cli import demo
+
+    monkeypatch.setattr(demo, "TEST_TASKS", 20)
+    monkeypatch.setattr(demo, "VALIDATION_TASKS", 10)
+    monkeypatch.setattr(demo, "JOINT_STEPS", 10)
+    monkeypatch.setattr(demo, "STEPS", [1, 3])
+    code, out, _ = run("demo", "--steps", 12)
+    assert code == 0
+    for words in (
+        "generated network",
+        "trained from scratch",
+        "joint, fine-tuned",
+        "nearest neighbour",
+        "Next:",
+    ):
+        assert words in out
+    folder = tmp_path / "runs/demo-1"
+    assert {"network", "network.onnx", "predictions.png", "curves.png", "demo.json"} <= {
+        p.name for p in folder.iterdir()
+    }
+    report = json.loads((folder / "demo.json").read_text())
+    assert len(report["rivals"]) == 5
+    assert nw.load_network(folder / "network").size == 2029
