@@ -131,6 +131,14 @@ def test_where_names_cannot_be_exchanged_a_kill_between_the_renames_is_mended(tm
     assert names(tmp_path) == ["one"]
 
 
+def test_where_names_cannot_be_exchanged_a_failure_puts_the_old_folder_back(tmp_path):
+    write_folder(tmp_path / "one", {"a": b"old"})
+    with pytest.raises(FileNotFoundError):
+        atomic._replace_by_two_renames(tmp_path / "absent", tmp_path / "one")
+    assert contents(tmp_path / "one") == {"a": b"old"}
+    assert names(tmp_path) == ["one"]
+
+
 # A disk that is full: writes beyond a limit fail in the kernel as they do on a full disk.
 FULL_DISK = """
 import resource, signal, sys
@@ -187,8 +195,8 @@ def test_a_real_full_disk_is_named_with_what_is_free(tmp_path):
         subprocess.run(["umount", str(mounted)], check=True)
 
 
-# Forks writers and kills each at a random moment; what they leave is read by the test's own rules:
-# the number last acknowledged, or the next one, and all bytes of that one version.
+# Forks writers, reads while they write, and kills each at a random moment: what is there is always
+# the version last acknowledged, or the next one, and all bytes of it.
 KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -206,6 +214,11 @@ def write_for_ever(n, pipe):
         write_file(folder / "file", big)
         os.write(pipe, n.to_bytes(8, "little"))
 
+def check_file():
+    data = (folder / "file").read_bytes()
+    assert len(data) == 160_000 and data == data[:8] * 20_000, "half a file"
+    return int.from_bytes(data[:8], "little")
+
 written = 0
 for _ in range(40):
     receiver, sender = os.pipe()
@@ -214,7 +227,9 @@ for _ in range(40):
         write_for_ever(written, sender)
     os.close(sender)
     written = int.from_bytes(os.read(receiver, 8), "little")
-    time.sleep(moments.uniform(0, 0.01))
+    end = time.monotonic() + moments.uniform(0, 0.01)
+    while time.monotonic() < end:
+        check_file()
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
     rest = b""
@@ -229,8 +244,7 @@ for _ in range(40):
     found = int(files["n"])
     assert found in (written, written + 1), (found, written)
     assert files["big"] == found.to_bytes(8, "little") * 20_000
-    small = (folder / "file").read_bytes()
-    assert small in [n.to_bytes(8, "little") * 20_000 for n in (written, written + 1)]
+    assert check_file() in (written, written + 1)
     print(len(list(folder.glob(".*"))))
     written = found
 """

@@ -35,9 +35,12 @@ def test_omniglot_has_its_published_sizes(omniglot):
 
 def test_an_omniglot_picture_is_the_file_averaged_down(omniglot, shared_data):
     name = "images_evaluation/Angelic/character01/0965_01.png"
-    with zipfile.ZipFile(shared_data / "omniglot/images_evaluation.zip") as archive:
-        with archive.open(name) as file, Image.open(file) as image:
-            ink = 1 - np.asarray(image, dtype=float)
+    with (
+        zipfile.ZipFile(shared_data / "omniglot/images_evaluation.zip") as archive,
+        archive.open(name) as file,
+        Image.open(file) as image,
+    ):
+        ink = 1 - np.asarray(image, dtype=float)
     pool = omniglot.pools["test"]
     place = pool.names.index("Angelic/character01")
     found = pool.images[20 * place, 0].double() / 255
@@ -227,6 +230,6 @@ def test_a_support_folder_gives_one_task_with_names(tmp_path, rng):
     shutil.rmtree(tmp_path / "class1")
     with pytest.raises(DataError, match="has 1 folders of pictures, expected at least 2"):
         read_support(tmp_path, image_size=9, channels=1)
+    (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="holds no picture"):
-        (tmp_path / "bare").mkdir()
         read_pictures(tmp_path / "bare", image_size=9, channels=1)

@@ -192,6 +192,16 @@ def test_a_class_that_only_rows_without_task_have_does_no_harm(write):
     assert Table(write("task,x,y", rows), task="task", target="y").shape.kind == "fixed-classes"
 
 
+def test_rows_without_a_class_are_left_out(write):
+    rows = [(f"t{i % 5}", i, "" if i < 9 else "ab"[i % 2]) for i in range(60)]
+    family = Table(write("task,x,y", rows), task="task", target="y", queries=40)
+
+    query = family.sample(stream(0), 20, "train").query
+
+    assert family.shape.labels == ("a", "b")
+    assert row_numbers(family, query.x)[query.mask.numpy()].min() >= 9
+
+
 @pytest.fixture
 def mixed(write):
     """Stores with a number, a code with leading zeros and a number partly missing; and a family."""
