@@ -10,10 +10,11 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 setup: $(STAMP)
 
+# The stamp is touched last: a set-up that was interrupted is taken up again by the next call.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "make: $$($(PYTHON) --version 2>&1 || echo "$(PYTHON) is not there"), expected Python 3.11 or newer: make PYTHON=python3.11 setup" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: $$($(PYTHON) --version 2>/dev/null || echo "$(PYTHON) is not there"), expected Python 3.11 or newer: make PYTHON=python3.11 setup" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 

@@ -83,11 +83,8 @@ def test_every_flipped_bit_is_detected(tmp_path):
 def test_every_truncation_and_every_addition_is_detected(folder):
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()
-        for damaged in (
-            *(whole[:length] for length in range(len(whole))),
-            whole + b"\0",
-            whole * 2,
-        ):
+        cut = [whole[:length] for length in range(len(whole))]
+        for damaged in (*cut, whole + b"\0", whole + b"\n", b" " + whole, whole * 2):
             path.write_bytes(damaged)
             with pytest.raises(ArtifactError):
                 read_artifact(folder, "network")
