@@ -17,28 +17,26 @@ sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
 KILLS = 20
-STEPS = 1_500
-TRAIN = [sys.executable, "-c", "from netwright.cli import main; main()", "train"]
-OPTIONS = [
-    "--ways",
-    "3",
-    "--tasks",
-    "2",
-    "--steps",
-    str(STEPS),
-    "--validate-every",
-    "100",
-    "--quiet",
-]
+TRAIN = """
+import sys, torch, netwright as nw
+torch.set_num_threads(1)
+tasks = nw.tasks.Glyphs(ways=3, shots=1, queries=5)
+nw.train(
+    nw.make_hypernetwork(tasks.shape, seed=0), tasks, folder=sys.argv[1], resume=sys.argv[2] == "resume",
+    steps=2_000, tasks=2, checkpoint_every=10, validate_every=100, validation_tasks=20, progress=False,
+)
+"""
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """Train afresh, or go on where the folder stands."""
-    resume = bool(Checkpoints(folder).steps())
-    arguments = (
-        ["--resume", str(folder)] if resume else ["glyphs", *OPTIONS, "--folder", str(folder)]
-    )
-    return subprocess.Popen([*TRAIN, *arguments, *(["--quiet"] if resume else [])])
+    mode = "resume" if Checkpoints(folder).steps() else "afresh"
+    return subprocess.Popen([sys.executable, "-c", TRAIN, str(folder), mode])
+
+
+def newest(folder: Path) -> int:
+    """Step of the newest checkpoint, -1 if there is none."""
+    return max(Checkpoints(folder).steps(), default=-1)
 
 
 def digests(folder: Path) -> tuple[str, str]:
@@ -57,15 +55,17 @@ def main() -> None:
         whole, cut = Path(temporary, "whole"), Path(temporary, "cut")
         assert start(whole).wait() == 0
         while kills < KILLS:
-            process = start(cut)
-            # From before the first checkpoint of this attempt to some way beyond it.
-            time.sleep(rng.uniform(0.5, 5.5))
+            before, process = newest(cut), start(cut)
+            while newest(cut) <= before and process.poll() is None:
+                time.sleep(0.01)
+            # Any moment of the steps that follow, the writing of checkpoints included.
+            time.sleep(rng.uniform(0, 0.6))
             if process.poll() is not None:
                 break
             process.kill()
             process.wait()
             kills += 1
-            resumed_at.append(max(Checkpoints(cut).steps(), default=0))
+            resumed_at.append(newest(cut))
         assert start(cut).wait() == 0
         same = digests(whole) == digests(cut)
     note = f"{kills} kills, resumed at steps {resumed_at}; weights, optimiser and log compared by sha256"

@@ -19,7 +19,9 @@ EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 EXAMPLES = [(page.name, *match) for page in PAGES for match in EXAMPLE.findall(page.read_text())]
 
 
-@pytest.mark.parametrize(("page", "code", "output"), EXAMPLES, ids=lambda v: v if "\n" not in v else "")
+@pytest.mark.parametrize(
+    ("page", "code", "output"), EXAMPLES, ids=lambda v: v if "\n" not in v else ""
+)
 def test_examples_print_what_their_page_says(page, code, output, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
