@@ -1,0 +1,45 @@
+"""Put the results into docs/benchmarks.md, between its markers.
+
+python benchmarks/tables.py
+"""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+COLUMNS = ["id", "value", "interval", "unit", "n", "CPU-s", "note"]
+
+
+def table_of(rows: list[dict[str, object]]) -> str:
+    """A Markdown table of result rows."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
+    for row in rows:
+        has_interval = row["low"] is not None
+        interval = f"{row['low']:.4g} to {row['high']:.4g}" if has_interval else ""
+        cells = [
+            f"`{row['id']}`", f"{row['value']:.4g}", interval, row["unit"], row["n"],
+            row["cpu_seconds"] or "", row["note"],
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """The page with each `<!-- results: NAME -->` block made anew."""
+    parts = text.split("<!-- results: ")
+    done = [parts[0]]
+    for part in parts[1:]:
+        name, rest = part.split(" -->", 1)
+        after = rest.split("<!-- end -->", 1)[1]
+        rows = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+        commands = "\n".join(dict.fromkeys(str(row["command"]) for row in rows))
+        block = (
+            f"\n```console\n{commands}\n```\n\n{table_of(rows)}\n\nMachine: {rows[0]['machine']}.\n"
+        )
+        done.append(f"{name} -->{block}<!-- end -->{after}")
+    return "<!-- results: ".join(done)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
