@@ -1,6 +1,6 @@
 """Random streams that are pure functions of a seed and a path of names.
 
->>> stream(0, "train", 7).integers(100) == stream(0, "train", 7).integers(100)
+>>> bool(stream(0, "train", 7).integers(100) == stream(0, "train", 7).integers(100))
 True
 """
 

@@ -16,11 +16,11 @@ from netwright.training import (
     build_hypernetwork,
     default_child,
     make_hypernetwork,
+    plan_run,
     resolve_device,
     train_run,
 )
 from netwright.training import curves as training_curves
-from netwright.training.train import plan_run
 
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
 

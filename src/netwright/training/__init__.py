@@ -1,6 +1,7 @@
 """Meta-training: the loop, its checkpoints and its log; from records to hypernetworks and back."""
 
 from netwright.training.checkpoints import Checkpoint, Checkpoints
+from netwright.training.plan import family_name, plan_run, resolve_device
 from netwright.training.recipe import (
     build_family,
     build_hypernetwork,
@@ -9,7 +10,7 @@ from netwright.training.recipe import (
     load_hypernetwork,
     make_hypernetwork,
 )
-from netwright.training.train import TrainingResult, family_name, resolve_device, train, train_run
+from netwright.training.train import TrainingResult, train, train_run
 
 __all__ = [
     "Checkpoint",
@@ -22,6 +23,7 @@ __all__ = [
     "family_name",
     "load_hypernetwork",
     "make_hypernetwork",
+    "plan_run",
     "resolve_device",
     "train",
     "train_run",

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ from netwright.errors import RunError, TrainingError
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import OBJECTIVES, Objective
 from netwright.rng import derive_seed, stream
-from netwright.runs import Run, TrainingRecord, validated
-from netwright.tasks import FAMILIES, TaskFamily
+from netwright.runs import Run
+from netwright.tasks import TaskFamily
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.interrupt import Interruption
 from netwright.training.log import TrainingLog
+from netwright.training.plan import difference, learning_rate, plan_run, resolve_device
 from netwright.training.report import Reporter, reporter_for
 from netwright.training.state import Progress, load_state, load_weights, state_files
 from netwright.training.step import training_step
@@ -94,23 +95,6 @@ def train(
     )
 
 
-def plan_run(
-    hypernetwork: Hypernetwork, family: TaskFamily, device: str, settings: Mapping[str, Any]
-) -> Run:
-    """The record of a training before it runs.
-
-    Raises:
-        RunError: If a setting is unknown or out of range.
-    """
-    return Run(
-        family={"name": family_name(family), **family.record()},
-        hypernetwork=hypernetwork.record(),
-        training=validated(TrainingRecord, dict(settings), "training settings"),
-        threads=torch.get_num_threads(),
-        device=device,  # type: ignore[arg-type]
-    )
-
-
 def train_run(
     run: Run,
     hypernetwork: Hypernetwork,
@@ -132,27 +116,6 @@ def train_run(
         training.go_on(reporter, interruption)
     training.finish()
     return training.result()
-
-
-def resolve_device(device: str) -> str:
-    """`cuda` if there is one and `auto` was asked for.
-
-    Raises:
-        RunError: If the device is unknown or not there.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise RunError(f"Device {device!r} is not known, expected 'cpu', 'cuda' or 'auto'.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RunError("Device 'cuda' was asked for and there is none. Use 'auto' or 'cpu'.")
-    return device
-
-
-def family_name(family: TaskFamily) -> str:
-    """The name in `FAMILIES`, or that of the class for families of the user's own."""
-    names = [name for name, kind in FAMILIES.items() if kind is type(family)]
-    return names[0] if names else type(family).__name__
 
 
 class _Training:
@@ -206,7 +169,7 @@ class _Training:
         saved = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
         if saved.digest != self.run.digest:
             raise RunError(
-                f"{self.folder} belongs to another run: {_difference(saved, self.run)}. "
+                f"{self.folder} belongs to another run: {difference(saved, self.run)}. "
                 "Resume it with the settings it was started with."
             )
         self.progress = load_state(
@@ -372,13 +335,6 @@ class _Training:
         )
 
 
-def learning_rate(record: TrainingRecord, step: int) -> float:
-    """Linear warm-up, then a cosine from the peak down to `final_rate` of it at the last step."""
-    warm_up = min(1.0, (step + 1) / record.warm_up) if record.warm_up else 1.0
-    cosine = 0.5 * (1 + math.cos(math.pi * step / record.steps))
-    return record.learning_rate * warm_up * (record.final_rate + (1 - record.final_rate) * cosine)
-
-
 @contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
     """Dropout and its like as a pure function of the step; the caller's random state is untouched."""
@@ -393,19 +349,4 @@ def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _difference(saved: Run, wanted: Run) -> str:
-    a, b = saved.model_dump(), wanted.model_dump()
-    for section in a:
-        if a[section] != b[section] and isinstance(a[section], dict):
-            keys = [
-                k for k in {**a[section], **b[section]} if a[section].get(k) != b[section].get(k)
-            ]
-            key = keys[0]
-            theirs, ours = a[section].get(key), b[section].get(key)
-            return f"its {section}.{key} is {json.dumps(theirs)}, here it is {json.dumps(ours)}"
-        if a[section] != b[section]:
-            return f"its {section} is {a[section]!r}, here it is {b[section]!r}"
-    return "its record differs"
-
-
-__all__ = ["TrainingResult", "family_name", "resolve_device", "train", "train_run"]
+__all__ = ["TrainingResult", "train", "train_run"]
