@@ -25,11 +25,13 @@ EPISODES = 1_000
 SIZES = [("20w1s", 20, 1), ("5w1s", 5, 1), ("5w5s", 5, 5)]
 
 
-def train(seed: int, steps: int, head: str, runs: Path) -> tuple[nw.Hypernetwork, TrainingResult]:
+def train(
+    seed: int, steps: int, head: str, runs: Path, weight_decay: float
+) -> tuple[nw.Hypernetwork, TrainingResult]:
     """Train on 20-way 1-shot tasks; the number of classes is free afterwards."""
-    tasks = nw.tasks.Omniglot(ways=20, shots=1, queries=5, jitter=2)
+    tasks = nw.tasks.Omniglot(ways=20, shots=1, queries=5, jitter=2, warps=5)
     hypernetwork = nw.make_hypernetwork(tasks.shape, seed=seed, head=head)
-    folder = runs / f"omniglot-20w1s-{head}-{steps}-seed{seed}"
+    folder = runs / f"omniglot-20w1s-{head}-{steps}-decay{weight_decay:g}-seed{seed}"
     result = nw.train(
         hypernetwork,
         tasks,
@@ -38,7 +40,9 @@ def train(seed: int, steps: int, head: str, runs: Path) -> tuple[nw.Hypernetwork
         steps=steps,
         tasks=16,
         learning_rate=LEARNING_RATE,
-        validate_every=max(1, steps // 40),
+        weight_decay=weight_decay,
+        validate_every=max(1, steps // 20),
+        validation_tasks=400,
         checkpoint_every=1_000,
         seed=seed,
     )
@@ -54,10 +58,10 @@ def evaluate(hypernetwork: nw.Hypernetwork, ways: int, shots: int) -> Evaluation
     return nw.evaluate(hypernetwork, tasks, tasks=EPISODES, seed=0)
 
 
-def rows_of(seed: int, steps: int, head: str, runs: Path) -> list[Row]:
+def rows_of(seed: int, steps: int, head: str, runs: Path, weight_decay: float) -> list[Row]:
     """Train and evaluate one seed."""
-    hypernetwork, result = train(seed, steps, head, runs)
-    command = f"python benchmarks/omniglot.py --seeds {seed} --steps {steps}"
+    hypernetwork, result = train(seed, steps, head, runs, weight_decay)
+    command = f"python benchmarks/omniglot.py --seeds {seed} --steps {steps} --weight-decay {weight_decay:g}"
     if head != "anchored":
         command += " --heads"
     suffix = "" if head == "anchored" and steps >= 20_000 else f"-{head}-{steps}"
@@ -84,7 +88,8 @@ def main() -> None:
     """Parse, run, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, default=36_000)
+    parser.add_argument("--steps", type=int, default=22_000)
+    parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument("--heads", action="store_true", help="compare the three kinds of head")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
@@ -92,7 +97,10 @@ def main() -> None:
     heads = ["anchored", "anchor-only", "residual-only"] if arguments.heads else ["anchored"]
     for seed in arguments.seeds:
         for head in heads:
-            write_rows("omniglot", rows_of(seed, arguments.steps, head, arguments.runs))
+            write_rows(
+                "omniglot",
+                rows_of(seed, arguments.steps, head, arguments.runs, arguments.weight_decay),
+            )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class Omniglot(TaskFamily):
         rotations: Whether turned characters are further classes.
         image_size: Height and width in pixels.
         jitter: Largest random shift of a training picture, in pixels.
+        warps: How many times over training classes come again, each under an affine map of its own.
         validation_alphabets: How many background alphabets are kept for validation.
         within_alphabet: Whether all classes of a task come from one alphabet.
         data_root: Folder that holds `omniglot/`, else $NETWRIGHT_DATA, else ../shared/data, else
@@ -65,6 +66,7 @@ class Omniglot(TaskFamily):
         rotations: bool = True,
         image_size: int = 28,
         jitter: int = 0,
+        warps: int = 0,
         validation_alphabets: int = 5,
         within_alphabet: bool = False,
         data_root: str | Path | None = None,
@@ -82,10 +84,13 @@ class Omniglot(TaskFamily):
         self._options = {
             "rotations": rotations,
             "image_size": image_size,
+            "warps": warps,
             "validation_alphabets": validation_alphabets,
         }
         arrays = _read(image_size, data_root, download)
         self.pools = _split(arrays, validation_alphabets, rotations)
+        if warps:
+            self.pools["train"] = self.pools["train"].with_warps(warps)
         for split, pool in self.pools.items():
             check_pool(pool, self.size, f"The {split} split of Omniglot")
 
