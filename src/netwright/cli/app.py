@@ -82,6 +82,9 @@ def train(
     jitter: Annotated[
         int | None, typer.Option(help="Largest random shift in training, pixels.")
     ] = None,
+    warps: Annotated[
+        int | None, typer.Option(help="Further training classes by affine maps, times (omniglot).")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
     channels: Annotated[int, typer.Option(help="Channels of a child for pictures.")] = 8,
@@ -101,7 +104,7 @@ def train(
     from netwright.cli.train import run_train
 
     family_options = {
-        "ways": ways, "shots": shots, "queries": queries, "jitter": jitter,
+        "ways": ways, "shots": shots, "queries": queries, "jitter": jitter, "warps": warps,
         "task": task, "target": target,
     }  # fmt: skip
     run_train(
