@@ -163,6 +163,18 @@ def test_records_survive_json_and_build_the_same_hypernetwork(generator, rng):
     assert again.record() == first.record()
 
 
+def test_what_is_shared_or_frozen_survives_records_too():
+    child = nw.Child(
+        nw.architectures.mlp(inputs=3, hidden=(4, 4), outputs=2),
+        emissions=[("linear1.*", "shared"), ("linear2.bias", "frozen")],
+    )
+    first = Hypernetwork(child, nw.conditioners.Context([0.0], [1.0], size=8), "dense")
+    record = json.loads(json.dumps(first.record()))
+    again = Hypernetwork.from_record(record)
+    assert again.child.emissions == child.emissions
+    assert again.record() == first.record()
+
+
 def test_several_conditioners_survive_records_too(rng):
     parts = [
         nw.conditioners.Context([0.0, -1.0], [1.0, 1.0], size=16),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from netwright.emission import Emission, Frozen, Full, Selector, Shared, assign_emissions
+from netwright.emission import EMISSIONS, Emission, Frozen, Full, Selector, Shared, assign_emissions
 from netwright.errors import ShapeError, UnsupportedChildError
 from netwright.execution import Executor, Strategy, check_rows
 from netwright.layers import Rows
@@ -172,6 +172,15 @@ class Child(nn.Module):
         for parameter in network.parameters():
             parameter.requires_grad_(True)
         return network
+
+    def emission_names(self) -> dict[str, str]:
+        """Which tensors are not generated, and why: {name: `shared` or `frozen`}."""
+        names = {kind: name for name, kind in EMISSIONS.items()}
+        return {
+            tensor: names[type(emission)]
+            for tensor, emission in self.emissions.items()
+            if not isinstance(emission, Full)
+        }
 
     def initial_params(self, tasks: int = 1) -> dict[str, Tensor]:
         """The template's own values as params, each [T, *shape]."""

@@ -106,6 +106,7 @@ class Hypernetwork(nn.Module):
         architecture = self.child.architecture
         return {
             "child": to_record(architecture) if isinstance(architecture, Architecture) else None,
+            "emissions": self.child.emission_names(),
             "space": self.child.space.digest,
             "conditioner": [
                 {"name": _name_of(part, CONDITIONERS), **part.options()}
@@ -131,7 +132,8 @@ class Hypernetwork(nn.Module):
                     "The hypernetwork writes a module of your own, expected that module. "
                     "Pass the `Child` that it was trained with."
                 )
-            child = Child(architecture_from_record(record["child"]))
+            architecture = architecture_from_record(record["child"])
+            child = Child(architecture, emissions=list(record.get("emissions", {}).items()))
         if child.space.digest != record["space"]:
             raise RunError(
                 f"The child has space {child.space.digest}, expected {record['space']}. "
