@@ -15,7 +15,7 @@ from torch import nn
 
 import netwright as nw
 from netwright.anchors import Prototype
-from netwright.errors import ConditionError, RunError
+from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.hypernetwork import Hypernetwork
 
 
@@ -161,6 +161,35 @@ def test_records_survive_json_and_build_the_same_hypernetwork(generator, rng):
     a, b = first.generate(condition), again.generate(condition)
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
     assert again.record() == first.record()
+
+
+def test_shifted_copies_are_the_pictures_moved_by_whole_pixels():
+    x = torch.zeros(1, 2, 1, 5, 5)
+    x[0, 0, 0, 2, 2] = 1
+    x[0, 1, 0, 0, 4] = 1
+    shifted = nw.ExampleSet.of(x, torch.tensor([[0, 1]])).with_shifts(1)
+    assert shifted.y.tolist() == [[0, 1] * 5]
+    assert shifted.mask.all()
+    ink = {n: tuple(place) for n, *place in shifted.x[0, :, 0].nonzero().tolist()}
+    assert {ink[n] for n in range(0, 10, 2)} == {(2, 2), (1, 2), (3, 2), (2, 1), (2, 3)}
+    # What is shifted out is gone: two of the corner's five copies have no ink.
+    assert {ink[n] for n in range(1, 10, 2) if n in ink} == {(0, 4), (1, 4), (0, 3)}
+    with pytest.raises(ShapeError, match="Only pictures can be shifted"):
+        nw.ExampleSet.of(torch.zeros(1, 2, 3), torch.tensor([[0, 1]])).with_shifts(1)
+
+
+def test_reading_with_shifts_is_reading_the_shifted_copies(rng):
+    hypernetwork = make_picture_hypernetwork("layer-tokens")
+    perturb(hypernetwork, rng)
+    condition = make_picture_condition(2, 3, 1, rng)
+    copies = nw.Condition(examples=condition.examples.with_shifts(2))
+    expected = hypernetwork(copies)
+    hypernetwork.shifts = 2
+    params = hypernetwork(condition)
+    for name in expected:
+        torch.testing.assert_close(params[name], expected[name])
+    again = Hypernetwork.from_record(hypernetwork.record())
+    assert again.shifts == 2
 
 
 def test_what_is_shared_or_frozen_survives_records_too():

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from netwright.errors import ConditionError
 from netwright.shapes import check_shape
@@ -52,6 +53,25 @@ class ExampleSet:
     def rows(self, index: Tensor | slice) -> "ExampleSet":
         """The tasks that `index` selects; the task axis stays."""
         return replace(self, x=self.x[index], y=self.y[index], mask=self.mask[index])
+
+    def with_shifts(self, pixels: int) -> "ExampleSet":
+        """Each picture five times: as it is, and shifted up, down, left and right.
+
+        Args:
+            pixels: How far; zeros come in from outside.
+
+        Raises:
+            ShapeError: If x is not [T, N, C, H, W].
+        """
+        check_shape("x", self.x, "T N C H W", hint="Only pictures can be shifted.")
+        height, width = self.x.shape[-2:]
+        padded = F.pad(self.x, [pixels] * 4)
+        moves = [(0, 0), (-pixels, 0), (pixels, 0), (0, -pixels), (0, pixels)]
+        corners = [(pixels + down, pixels + right) for down, right in moves]
+        views = [padded[..., r : r + height, c : c + width] for r, c in corners]
+        count = len(views)
+        y = self.y.repeat(1, count, *[1] * (self.y.dim() - 2))
+        return replace(self, x=torch.cat(views, dim=1), y=y, mask=self.mask.repeat(1, count))
 
     def check(self, name: str = "support") -> None:
         """Refuse what no network can be written from.
