@@ -39,7 +39,11 @@ format: $(STAMP)
 # Minutes to hours of training, on one thread each; results go to benchmarks/results.
 bench: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python benchmarks/costs.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/kill_resume.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/sine.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/demo.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/omniglot.py
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -78,6 +78,12 @@ def test_training_learns():
     assert result.best_value < 0.5 * values[0]
 
 
+def test_the_condition_matters_once_trained():
+    hypernetwork, _ = run(None, steps=400, tasks=32, validate_every=200, learning_rate=1e-2)
+    found = nw.evaluate(hypernetwork, Sine(shots=5, queries=8), tasks=200)
+    assert found.shuffled["mse"].low > found.metrics["mse"].high
+
+
 class Stops(Sine):
     """Sends its own process a signal after some batches, as a person or a scheduler would."""
 
