@@ -188,7 +188,7 @@ def prepared_mistakes(trained: Path, folder: Path) -> None:
     (folder / "empty").mkdir()
     write_pictures(folder / "one", 1, 3, rng)
     write_pictures(folder / "few", 9, 2, rng)
-    write_pictures(folder / "corrupt", 3, 2, rng)
+    write_pictures(folder / "corrupt", 6, 2, rng)
     (folder / "corrupt/class1/0.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     np.savez(folder / "nan.npz", x=[[1.0], [np.nan]], y=[0.0, 1.0])
     np.savez(folder / "wide.npz", x=np.ones((2, 3)), y=[0.0, 1.0])
@@ -217,19 +217,18 @@ MISTAKES = [
     (["train", "empty"], 1, "empty holds no pictures in class folders"),
     (["train", "one"], 1, "one class only, 'class0'"),
     (["train", "few", "--ways", 2, "--shots", 5], 1, "expected at least 6: shots=5 and one query"),
-    (["train", "corrupt"], 1, "class1/0.png cannot be read as a picture"),
+    (["train", "corrupt", "--ways", 2], 1, "class1/0.png cannot be read as a picture"),
     (["train", "no.csv", "--task", "a", "--target", "b"], 1, "no.csv is not there"),
     (["train", "rows.csv", "--target", "y"], 1, "expected --task as well"),
     (["train", "rows.csv", "--task", "store", "--target", "y"], 1, "no column 'store'"),
     (["train", "rows.csv", "--task", "task", "--target", "y"], 1, "0 tasks with at least two rows"),
     (["train", "constant.csv", "--task", "task", "--target", "y"], 1, "'y' has one value only"),
     (["train", "sine", "--steps", 0], 1, "`steps` of the training settings"),
-    (
-        ["train", "sine", "--ways", 5],
-        1,
-        "Task family 'sine' got an unexpected keyword argument 'ways'",
-    ),
+    (["train", "sine", "--ways", 5], 1, "Task family 'sine' has no option 'ways', expected some"),
+    (["train", "images"], 1, "Task family 'images' needs the option 'root'"),
     (["train", "sine", "--hidden", "a,b"], 1, "`--hidden` is 'a,b'"),
+    (["train", "sine", "--channels", 4], 1, "`channels` is 4 and the tasks have vectors"),
+    (["train", "glyphs", "--hidden", "9"], 1, "`hidden` is (9,) and the tasks have pictures"),
     (["train", "sine", "--threads", 999], 1, "`--threads` is 999"),
     (["train", "sine", "--generator", "magic"], 1, "Generator 'magic' is not known"),
     (["train", "--resume", "empty"], 1, "empty holds no checkpoint"),

@@ -199,12 +199,18 @@ def test_folders_that_cannot_serve_say_why(tmp_path, rng):
         Images(tmp_path)
     shutil.rmtree(tmp_path / "one")
     write_pictures(tmp_path, 9, 2, rng)
-    with pytest.raises(DataError, match=r"has \d classes, expected at least ways=5"):
+    with pytest.raises(DataError, match=r"has 9 classes, expected at least 15: ways=5 in each"):
         Images(tmp_path, ways=5)
     with pytest.raises(DataError, match="has 2 pictures of class .* expected at least 6: shots=5"):
         Images(tmp_path, ways=2, shots=5, validation=0.3, test=0.3)
     with pytest.raises(DataError, match="expected fractions with a sum below 1"):
-        Images(tmp_path, validation=0.9, test=0.2)
+        Images(tmp_path, ways=2, validation=0.9, test=0.2)
+
+
+def test_every_split_of_classes_has_enough_for_a_task(tmp_path, rng):
+    write_pictures(tmp_path, 15, 2, rng)
+    family = Images(tmp_path, ways=5, queries=1)
+    assert [len(family.members(split)) for split in ("train", "validation", "test")] == [5, 5, 5]
 
 
 def test_a_corrupt_picture_is_named(tmp_path, rng):

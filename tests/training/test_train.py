@@ -1,7 +1,6 @@
 """Law 9 and 10: what decides a run, what interrupts it, and what it survives."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trainings
+from trainings import SETTINGS, Stops, make, rename_family, run, same, weights
 
 import netwright as nw
 from netwright.errors import ArtifactError, RunError, TrainingError
@@ -18,33 +19,6 @@ from netwright.objectives import Regression
 from netwright.rng import stream
 from netwright.tasks import Sine, TaskBatch
 from netwright.training import Checkpoints, load_hypernetwork
-
-SETTINGS = {
-    "steps": 24, "tasks": 4, "validate_every": 6, "validation_tasks": 10, "checkpoint_every": 5,
-    "log_every": 4, "progress": False,
-}  # fmt: skip
-
-
-def make(seed: int = 0) -> nw.Hypernetwork:
-    family = Sine(shots=5, queries=8)
-    child = nw.architectures.mlp(inputs=1, hidden=(8,), outputs=1)
-    return nw.make_hypernetwork(family.shape, seed=seed, child=child, size=16, encoder_channels=16)
-
-
-def weights(hypernetwork: nw.Hypernetwork) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in hypernetwork.state_dict().items()}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def run(folder: Path | None, **changes) -> tuple[nw.Hypernetwork, object]:
-    hypernetwork = make()
-    result = nw.train(
-        hypernetwork, Sine(shots=5, queries=8), folder=folder, **{**SETTINGS, **changes}
-    )
-    return hypernetwork, result
 
 
 def test_the_same_record_gives_the_same_bits_with_files_and_without(tmp_path):
@@ -84,20 +58,6 @@ def test_the_condition_matters_once_trained():
     assert found.shuffled["mse"].low > found.metrics["mse"].high
 
 
-class Stops(Sine):
-    """Sends its own process a signal after some batches, as a person or a scheduler would."""
-
-    def __init__(self, after: int, number: int) -> None:
-        super().__init__(shots=5, queries=8)
-        self.left, self.number = after, number
-
-    def sample(self, rng, tasks, split) -> TaskBatch:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), self.number)
-        return super().sample(rng, tasks, split)
-
-
 @pytest.mark.parametrize("after", [1, 3, 8, 13, 22])
 @pytest.mark.parametrize(
     ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
@@ -118,21 +78,12 @@ def test_interrupted_and_resumed_it_ends_in_the_same_bits(tmp_path, after, numbe
     assert (tmp_path / "cut/log.jsonl").read_bytes() == (tmp_path / "whole/log.jsonl").read_bytes()
 
 
-def rename_family(folder: Path) -> None:
-    from netwright.artifacts import read_artifact, write_artifact
-
-    for path in (folder / "checkpoints").glob("step-*"):
-        files = read_artifact(path, "checkpoint")
-        files["run.json"] = files["run.json"].replace(b'"Stops"', b'"sine"')
-        write_artifact(path, "checkpoint", files)
-
-
 KILLED = """
 import sys, torch, netwright as nw
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
-import test_train
-test_train.run(test_train.Path(sys.argv[1]), resume=sys.argv[3] == "resume", steps=400)
+import trainings
+trainings.run(sys.argv[1], resume=sys.argv[3] == "resume", steps=400)
 """
 
 
@@ -141,7 +92,14 @@ def test_killed_and_resumed_it_ends_in_the_same_bits(tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path / "cut"
     for _attempt in range(3):
         mode = "resume" if Checkpoints(folder).steps() else "afresh"
-        arguments = [sys.executable, "-c", KILLED, str(folder), str(Path(__file__).parent), mode]
+        arguments = [
+            sys.executable,
+            "-c",
+            KILLED,
+            str(folder),
+            str(Path(trainings.__file__).parent),
+            mode,
+        ]
         trainer = subprocess.Popen(arguments)
         while not Checkpoints(folder).steps() and trainer.poll() is None:
             time.sleep(0.01)

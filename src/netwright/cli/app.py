@@ -87,8 +87,12 @@ def train(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
-    channels: Annotated[int, typer.Option(help="Channels of a child for pictures.")] = 8,
-    hidden: Annotated[str, typer.Option(help="Hidden widths of a child for vectors.")] = "40,40",
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of a child for pictures; by default 8.")
+    ] = None,
+    hidden: Annotated[
+        str | None, typer.Option(help="Hidden widths of a child for vectors; by default 40,40.")
+    ] = None,
     generator: Annotated[str | None, typer.Option(help="dense, chunked or layer-tokens.")] = None,
     head: Annotated[
         str | None, typer.Option(help="anchored, anchor-only or residual-only.")

@@ -29,7 +29,7 @@ from netwright.objectives import Classification
 from netwright.rng import stream
 from netwright.tasks import Glyphs, TaskBatch
 from netwright.training import curves as training_curves
-from netwright.training import make_hypernetwork, train
+from netwright.training import make_hypernetwork, seeded_weights, train
 
 WAYS, SHOTS, QUERIES = 5, 1, 10
 TEST_TASKS, VALIDATION_TASKS = 200, 60
@@ -132,7 +132,8 @@ def compare(hypernetwork: Hypernetwork, family: Glyphs, seed: int) -> list[Rival
     """Accuracy on the same test tasks; steps and rates of the tuned ones chosen on validation tasks."""
     objective = Classification()
     architecture = Conv(classes=WAYS)
-    scratch = Child(architecture)
+    with seeded_weights(seed):
+        scratch = Child(architecture)
     from_nothing = {name: value[0] for name, value in scratch.initial_params().items()}
     joint = train_joint(architecture, family.pools["train"], steps=JOINT_STEPS, jitter=1, seed=seed)
     # A head of zeros: the body's features decide, no class is preferred.

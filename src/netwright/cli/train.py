@@ -9,6 +9,7 @@ from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.runs import Run
 from netwright.tasks import FAMILIES, TaskFamily
+from netwright.tasks.columns import TABLE_ENDINGS
 from netwright.training import (
     Checkpoints,
     TrainingResult,
@@ -22,8 +23,6 @@ from netwright.training import (
 )
 from netwright.training import curves as training_curves
 
-_TABLES = (".csv", ".tsv", ".parquet", ".pq")
-
 
 def run_train(
     source: str | None,
@@ -33,8 +32,8 @@ def run_train(
     family_options: dict[str, Any],
     training: dict[str, Any],
     hypernetwork: dict[str, Any],
-    channels: int,
-    hidden: str,
+    channels: int | None,
+    hidden: str | None,
     threads: int,
     device: str,
     data_root: Path | None,
@@ -79,7 +78,7 @@ def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
     path = Path(source)
     if source in FAMILIES:
         return {"name": source, **options}
-    if path.suffix.lower() in _TABLES:
+    if path.suffix.lower() in TABLE_ENDINGS:
         missing = [f"--{name}" for name in ("task", "target") if name not in options]
         if missing:
             raise RunError(
@@ -96,14 +95,22 @@ def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _new_hypernetwork(
-    family: TaskFamily, seed: int, options: dict[str, Any], channels: int, hidden: str
+    family: TaskFamily,
+    seed: int,
+    options: dict[str, Any],
+    channels: int | None,
+    hidden: str | None,
 ) -> Hypernetwork:
-    try:
-        widths = tuple(int(width) for width in hidden.split(",") if width)
-    except ValueError:
-        raise RunError(f"`--hidden` is {hidden!r}, expected widths such as 40,40.") from None
+    widths = None if hidden is None else _widths(hidden)
     child = default_child(family.shape, channels=channels, hidden=widths)
     return make_hypernetwork(family.shape, seed=seed, child=child, **options)
+
+
+def _widths(hidden: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in hidden.split(",") if width)
+    except ValueError:
+        raise RunError(f"`--hidden` is {hidden!r}, expected widths such as 40,40.") from None
 
 
 def _report(

@@ -40,7 +40,7 @@ class ClassPool:
         """A pool from pictures per class, each uint8 [count, C, H, W]."""
         counts = np.array([len(pictures) for pictures in images])
         stacked = torch.from_numpy(np.concatenate(images))
-        return cls(stacked, counts, np.array(groups), tuple(names))
+        return cls(stacked, counts, np.array(groups), tuple(map(str, names)))
 
     def with_rotations(self) -> "ClassPool":
         """Four times the classes: each turned by 0, 90, 180 and 270 degrees, in its group."""

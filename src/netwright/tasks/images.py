@@ -21,9 +21,9 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 class Images(TaskFamily):
     """N-way K-shot tasks from a folder of pictures.
 
-    `root/<class>/*.png`: classes are split between training, validation and test, and a task is a
-    draw of classes of one split. `root/<task>/<class>/*.png`: tasks are split, and a task's classes
-    are its own (`ways` of them; tasks with fewer are left out).
+    `root/<class>/*.png`: classes are split between training, validation and test (at least `ways`
+    each), and a task is a draw of classes of one split. `root/<task>/<class>/*.png`: tasks are
+    split, and a task's classes are its own (`ways` of them; tasks with fewer are left out).
 
     Args:
         root: The folder.
@@ -63,7 +63,17 @@ class Images(TaskFamily):
         self.shape = TaskShape((channels, image_size, image_size), ways, "exchangeable-classes")
         classes = _find_classes(self.root)
         self.has_tasks = any(task for task, _ in classes)
-        self._units = _split_units(_units(classes, ways, self.has_tasks), self.shares, seed)
+        # Classes of one split make its tasks, so that each split needs as many as a task has.
+        least = 1 if self.has_tasks else ways
+        units = _units(classes, ways, self.has_tasks)
+        if len(units) < 3 * least:
+            what = "tasks" if self.has_tasks else "classes"
+            each = "one" if self.has_tasks else f"ways={ways}"
+            raise DataError(
+                f"{self.root} has {len(units)} {what}, expected at least {3 * least}: {each} in each "
+                f"of three splits. Add {what} or ask for fewer ways."
+            )
+        self._units = _split_units(units, self.shares, seed, least)
         self.pools: dict[Split, ClassPool] = {}
         for split in SPLITS:
             own = [key for key in classes if _unit_of(key, self.has_tasks) in self._units[split]]
@@ -197,13 +207,16 @@ def _unit_of(key: tuple[str, str], has_tasks: bool) -> str:
     return key[0] if has_tasks else key[1]
 
 
-def _split_units(units: list[str], shares: Mapping[str, float], seed: int) -> dict[Split, set[str]]:
+def _split_units(
+    units: list[str], shares: Mapping[str, float], seed: int, least: int
+) -> dict[Split, set[str]]:
+    """Units of each split: its share of them, but at least `least`."""
     if any(not 0 < share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
         raise DataError(
             f"The shares of the splits are {dict(shares)}, expected fractions with a sum below 1."
         )
     order = stream(seed, "images", "split").permutation(sorted(units)).tolist()
-    counts = {name: max(1, round(share * len(units))) for name, share in shares.items()}
+    counts = {name: max(least, round(share * len(units))) for name, share in shares.items()}
     validation, test = counts["validation"], counts["test"]
     return {
         "validation": set(order[:validation]),

@@ -9,6 +9,7 @@ from netwright.training.recipe import (
     default_conditioner,
     load_hypernetwork,
     make_hypernetwork,
+    seeded_weights,
 )
 from netwright.training.train import TrainingResult, train, train_run
 
@@ -25,6 +26,7 @@ __all__ = [
     "make_hypernetwork",
     "plan_run",
     "resolve_device",
+    "seeded_weights",
     "train",
     "train_run",
 ]

@@ -1,5 +1,6 @@
 """From a record to a hypernetwork and its tasks, and a good default record for any task family."""
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,14 +23,34 @@ from netwright.training.state import load_weights
 
 
 def default_child(
-    shape: TaskShape, *, channels: int = 8, hidden: tuple[int, ...] = (40, 40)
+    shape: TaskShape, *, channels: int | None = None, hidden: tuple[int, ...] | None = None
 ) -> Architecture:
-    """A small child that fits a family's tasks: convolutional for pictures, an MLP for vectors."""
+    """A small child that fits a family's tasks: convolutional for pictures, an MLP for vectors.
+
+    Args:
+        shape: What the tasks have in common.
+        channels: Of a convolutional child; by default 8.
+        hidden: Widths of the hidden layers of an MLP; by default 40 and 40.
+
+    Raises:
+        RunError: If an option is given that the child does not have.
+    """
     exchangeable = shape.kind == "exchangeable-classes"
     outputs: dict[str, Any] = {"classes" if exchangeable else "outputs": shape.outputs}
     if len(shape.x) == 3:
-        return Conv(channels=channels, image=(shape.x[0], shape.x[1], shape.x[2]), **outputs)
-    return MLP(inputs=prod(shape.x), hidden=hidden, **outputs)
+        if hidden is not None:
+            raise RunError(
+                f"`hidden` is {hidden} and the tasks have pictures, expected none: the child is "
+                "convolutional. Give `channels` instead."
+            )
+        image = (shape.x[0], shape.x[1], shape.x[2])
+        return Conv(channels=8 if channels is None else channels, image=image, **outputs)
+    if channels is not None:
+        raise RunError(
+            f"`channels` is {channels} and the tasks have vectors, expected none: the child is an "
+            "MLP. Give `hidden` instead."
+        )
+    return MLP(inputs=prod(shape.x), hidden=(40, 40) if hidden is None else hidden, **outputs)
 
 
 def default_conditioner(
@@ -102,13 +123,19 @@ def build_family(record: Mapping[str, Any], **overrides: Any) -> TaskFamily:
             f"Task family {name!r} is not known, expected one of {sorted(FAMILIES)}, "
             "a folder of pictures, or a CSV or Parquet file."
         )
-    try:
-        return FAMILIES[name](**options)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        reason = str(error).partition(".__init__() ")[2] or str(error)
-        raise RunError(f"Task family {name!r} {reason}. Leave that option out.") from None
+    known = inspect.signature(FAMILIES[name]).parameters
+    if unknown := sorted(options.keys() - known.keys()):
+        raise RunError(
+            f"Task family {name!r} has no option {unknown[0]!r}, expected some of {list(known)}. "
+            "Leave that option out."
+        )
+    needed = [k for k, p in known.items() if p.default is p.empty and k not in options]
+    if needed:
+        raise RunError(
+            f"Task family {name!r} needs the option {needed[0]!r}, expected it beside "
+            f"{sorted(options)}. Give it."
+        )
+    return FAMILIES[name](**options)
 
 
 def build_hypernetwork(run: Run) -> Hypernetwork:
@@ -162,4 +189,5 @@ __all__ = [
     "default_conditioner",
     "load_hypernetwork",
     "make_hypernetwork",
+    "seeded_weights",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netwright.artifacts import tensors_from_bytes, tensors_to_bytes
 from netwright.errors import ArtifactError
+from netwright.training.average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,38 @@ class Progress:
         return replace(self, **changes)
 
 
+# What is evaluated and used; with an average of weights the ones under training stand beside it.
+WEIGHTS, TRAINED_WEIGHTS = "hypernetwork.safetensors", "training.safetensors"
+
+
 def state_files(
-    hypernetwork: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    hypernetwork: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    average: WeightAverage | None = None,
 ) -> dict[str, bytes]:
     """The files of a checkpoint, by name."""
-    return {
-        "hypernetwork.safetensors": tensors_to_bytes(
-            {name: tensor.detach() for name, tensor in hypernetwork.state_dict().items()}
-        ),
+    weights = _weights_bytes(hypernetwork)
+    files = {
+        WEIGHTS: weights,
         "optimiser.safetensors": tensors_to_bytes(_optimiser_tensors(hypernetwork, optimiser)),
         "progress.json": json.dumps(asdict(progress), indent=2).encode(),
     }
+    if average is not None:
+        with average.applied():
+            files |= {WEIGHTS: _weights_bytes(hypernetwork), TRAINED_WEIGHTS: weights}
+    return files
 
 
-def load_weights(hypernetwork: nn.Module, files: dict[str, bytes], name: str) -> None:
+def load_weights(
+    hypernetwork: nn.Module, files: dict[str, bytes], name: str, *, file: str = WEIGHTS
+) -> None:
     """Put a checkpoint's weights into a hypernetwork of the same making.
 
     Raises:
         ArtifactError: If the weights are of another hypernetwork.
     """
-    tensors = tensors_from_bytes(files["hypernetwork.safetensors"])
+    tensors = tensors_from_bytes(files[file])
     own = hypernetwork.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != t.shape for n, t in tensors.items()):
         raise ArtifactError(
@@ -74,14 +87,21 @@ def load_weights(hypernetwork: nn.Module, files: dict[str, bytes], name: str) ->
 
 
 def load_state(
-    hypernetwork: nn.Module, optimiser: torch.optim.Optimizer, files: dict[str, bytes], name: str
+    hypernetwork: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    files: dict[str, bytes],
+    name: str,
+    average: WeightAverage | None = None,
 ) -> Progress:
-    """Put a checkpoint's weights and moments back; returns how far it had come.
+    """Put a checkpoint's weights, their average and moments back; returns how far it had come.
 
     Raises:
         ArtifactError: If the checkpoint is of another hypernetwork.
     """
     load_weights(hypernetwork, files, name)
+    if average is not None:
+        average.take()
+        load_weights(hypernetwork, files, name, file=TRAINED_WEIGHTS)
     tensors = tensors_from_bytes(files["optimiser.safetensors"])
     for parameter_name, parameter in hypernetwork.named_parameters():
         slots = {
@@ -96,6 +116,10 @@ def load_state(
             }
     progress = json.loads(files["progress.json"])
     return Progress(**{**progress, "since_log": tuple(progress["since_log"])})
+
+
+def _weights_bytes(hypernetwork: nn.Module) -> bytes:
+    return tensors_to_bytes({name: t.detach() for name, t in hypernetwork.state_dict().items()})
 
 
 def _optimiser_tensors(

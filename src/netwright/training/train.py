@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from netwright.objectives import OBJECTIVES, Objective
 from netwright.rng import derive_seed, stream
 from netwright.runs import Run
 from netwright.tasks import TaskFamily
+from netwright.training.average import WeightAverage
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.interrupt import Interruption
 from netwright.training.log import TrainingLog
@@ -139,6 +140,8 @@ class _Training:
             betas=(0.9, 0.99),
             fused=True,
         )
+        averages = self.record.average > 0
+        self.average = WeightAverage(hypernetwork, self.record.average) if averages else None
         self.checkpoints = None if folder is None else Checkpoints(folder)
         self.log = TrainingLog(None)
         self.progress = Progress()
@@ -173,7 +176,11 @@ class _Training:
                 "Resume it with the settings it was started with."
             )
         self.progress = load_state(
-            self.hypernetwork, self.optimiser, checkpoint.files, str(checkpoint.path)
+            self.hypernetwork,
+            self.optimiser,
+            checkpoint.files,
+            str(checkpoint.path),
+            self.average,
         )
 
     def go_on(self, reporter: Reporter, interruption: Interruption) -> None:
@@ -211,6 +218,8 @@ class _Training:
             done = training_step(
                 self.hypernetwork, self.objective, self.optimiser, batch, clip=record.clip
             )
+        if self.average is not None and done.loss is not None:
+            self.average.update(step)
         in_a_row = self.progress.left_out_in_a_row + 1 if done.left_out else 0
         self.progress = self.progress.but(
             step=step + 1,
@@ -247,7 +256,8 @@ class _Training:
         )
 
     def _validate(self, reporter: Reporter) -> None:
-        loss, metrics = self._validation_scores()
+        with self._used_weights():
+            loss, metrics = self._validation_scores()
         value = metrics[self.objective.metric]
         best = self.progress.best_value
         is_better = math.isfinite(value) and (
@@ -257,10 +267,11 @@ class _Training:
         line.update({f"validation_{name}": metric for name, metric in metrics.items()})
         self.log.append(line)
         if is_better:
-            self.best_weights = {
-                name: tensor.detach().clone()
-                for name, tensor in self.hypernetwork.state_dict().items()
-            }
+            with self._used_weights():
+                self.best_weights = {
+                    name: tensor.detach().clone()
+                    for name, tensor in self.hypernetwork.state_dict().items()
+                }
             self.progress = self.progress.but(
                 best_step=self.progress.step, best_value=value, validations_without_gain=0
             )
@@ -275,6 +286,10 @@ class _Training:
             f"step {self.progress.step}: validation {self.objective.metric} {value:.4f}, "
             f"loss {loss:.4f}{mark}"
         )
+
+    def _used_weights(self) -> AbstractContextManager[None]:
+        """While entered, the hypernetwork has the weights that it is evaluated and used with."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def _validation_scores(self) -> tuple[float, dict[str, float]]:
         """Means over the same validation tasks every time."""
@@ -305,7 +320,7 @@ class _Training:
             cpu_seconds=self.progress.cpu_seconds + now - self._cpu_started,
         )
         self._cpu_started = now
-        files = state_files(self.hypernetwork, self.optimiser, self.progress)
+        files = state_files(self.hypernetwork, self.optimiser, self.progress, self.average)
         files["run.json"] = self.run.to_json()
         files["preparation.json"] = json.dumps(self.family.preparation()).encode()
         self.checkpoints.write(self.progress.step, files, keep={self.progress.best_step})
