@@ -1,21 +1,26 @@
-"""What things cost before any learning: importing, `--help`, writing a network.
+"""What things cost before any learning: importing, `--help`, writing a network, drawing tasks.
 
-    python benchmarks/costs.py         # about a minute
+    python benchmarks/costs.py         # about two minutes
 
 Import times are medians over fresh processes, interleaved with their reference in each round.
 """
 
+import contextlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 import netwright as nw
 from netwright.evaluation import generation_ms
 from netwright.rng import stream
+from netwright.training.step import training_step
 
 sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
@@ -82,10 +87,73 @@ def generation_rows() -> list[Row]:
     ]
 
 
+def sampling_rows() -> list[Row]:
+    """CPU-time of drawing a batch of training tasks over that of the whole step."""
+    with tempfile.TemporaryDirectory() as folder:
+        families = [
+            ("sine", nw.tasks.Sine()),
+            ("glyphs", nw.tasks.Glyphs(jitter=1)),
+            ("images", nw.tasks.Images(_write_pictures(Path(folder)))),
+            ("table", nw.tasks.Table(_write_table(Path(folder)), task="store", target="units")),
+        ]
+        with contextlib.suppress(nw.errors.DataError):
+            omniglot = nw.tasks.Omniglot(ways=20, queries=5, jitter=2, warps=5, download=False)
+            families.append(("omniglot", omniglot))
+        return [
+            row(
+                f"sampling-share-{name}{'' if tasks == 16 else f'-{tasks}'}",
+                shares_of(family, tasks),
+                "of a training step",
+                f"{tasks} tasks",
+            )
+            for name, family in families
+            for tasks in ((16, 64) if len(family.shape.x) == 1 else (16,))
+        ]
+
+
+def shares_of(family: nw.tasks.TaskFamily, tasks: int, rounds: int = 25) -> list[float]:
+    """Per round, the share of sampling in sampling and step."""
+    hypernetwork = nw.make_hypernetwork(family.shape, seed=0)
+    objective = nw.objectives.OBJECTIVES[family.shape.kind]()
+    optimiser = torch.optim.AdamW(hypernetwork.parameters(), fused=True)
+    shares = []
+    for i in range(rounds + 3):
+        start = time.process_time()
+        batch = family.sample(stream(0, "cost", i), tasks, "train")
+        between = time.process_time()
+        training_step(hypernetwork, objective, optimiser, batch, clip=1.0)
+        end = time.process_time()
+        shares.append((between - start) / (end - start))
+    return shares[3:]
+
+
+def _write_pictures(root: Path) -> Path:
+    """Glyphs as a person's own folder of pictures."""
+    pool = nw.tasks.Glyphs().pools["train"]
+    pictures = pool.images[: 60 * 20].reshape(60, 20, 28, 28).numpy()
+    for c, of_class in enumerate(pictures):
+        (root / "pictures" / str(c)).mkdir(parents=True)
+        for i, picture in enumerate(of_class):
+            Image.fromarray(picture).save(root / "pictures" / str(c) / f"{i}.png")
+    return root / "pictures"
+
+
+def _write_table(root: Path) -> Path:
+    """200 stores of 200 rows with a category and missing values."""
+    rng = np.random.default_rng(0)
+    lines = ["store,a,b,kind,units"]
+    for store in range(200):
+        for a, b, units in rng.normal(size=(200, 3)).tolist():
+            lines.append(f"s{store},{a},{'' if b > 2 else b},{'xyz'[int(b) % 3]},{units}")
+    path = root / "sales.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
 def main() -> None:
     """Run and write."""
     torch.set_num_threads(1)
-    write_rows("costs", [*generation_rows(), *import_rows()])
+    write_rows("costs", [*generation_rows(), *sampling_rows(), *import_rows()])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Vectorised N-way K-shot sampling."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from netwright.tasks.episodes import (
     _floyd,
     check_pool,
     choose_examples,
+    draw_shifts,
     sample_episodes,
     shift_pictures,
 )
@@ -95,12 +98,13 @@ def test_floyds_sampling_draws_distinct_numbers_evenly():
 
 
 def test_a_shift_moves_each_picture_by_its_own_whole_pixels():
-    pictures = torch.zeros(200, 1, 7, 7, dtype=torch.uint8)
-    pictures[:, 0, 3, 3] = 9
-    shifted = shift_pictures(pictures, stream(0), 2)
-    places = {tuple(place[2:].tolist()) for place in shifted.nonzero()}
-    assert places == {(r, c) for r in range(1, 6) for c in range(1, 6)}
-    assert int((shifted == 9).sum()) == 200
+    pictures = torch.randint(1, 255, (200, 3, 7, 6), dtype=torch.uint8)
+    shifts = draw_shifts(stream(0), (200,), 2)
+    shifted = shift_pictures(pictures, shifts, 2)
+    assert {tuple(pair) for pair in shifts.T.tolist()} == set(product(range(5), repeat=2))
+    for picture, moved, (down, right) in zip(pictures, shifted, shifts.T.tolist(), strict=True):
+        expected = torch.nn.functional.pad(picture, (2, 2, 2, 2))
+        assert torch.equal(moved, expected[:, down : down + 7, right : right + 6])
 
 
 def test_rotations_are_further_classes_in_the_same_group():

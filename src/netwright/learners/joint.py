@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from netwright.architectures import Architecture
 from netwright.rng import stream
-from netwright.tasks.episodes import ClassPool, shift_pictures
+from netwright.tasks.episodes import ClassPool, draw_shifts, shift_pictures
 
 
 def train_joint(
@@ -42,7 +42,7 @@ def train_joint(
         rows = torch.from_numpy(rng.integers(0, len(labels), batch))
         pictures = pool.images[rows]
         if jitter:
-            pictures = shift_pictures(pictures, rng, jitter)
+            pictures = shift_pictures(pictures, draw_shifts(rng, (batch,), jitter), jitter)
         loss = F.cross_entropy(network(pictures.float().div_(255)), labels[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

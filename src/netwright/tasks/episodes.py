@@ -156,22 +156,21 @@ def sample_episodes(
     is_real = order < pool.counts[chosen][..., None]
     starts = np.concatenate([[0], np.cumsum(pool.counts)[:-1]])
     index = starts[chosen][..., None] + np.where(is_real, order, 0)
-    pictures = pool.images[torch.from_numpy(index.reshape(-1))]
-    if jitter:
-        pictures = shift_pictures(pictures, rng, jitter)
-    x = pictures.float().div_(255).reshape(tasks, size.ways, wanted, *pictures.shape[1:])
-    mask = torch.from_numpy(is_real)
-    return TaskBatch(
-        Condition(examples=_example_set(x, mask, slice(0, size.shots))),
-        _example_set(x, mask, slice(size.shots, wanted)),
-    )
+    shifts = draw_shifts(rng, (tasks, size.ways, wanted), jitter) if jitter else None
 
+    def example_set(part: slice) -> ExampleSet:
+        # `index_select` copies whole pictures; an index in brackets takes several times as long.
+        pictures = pool.images.index_select(0, torch.from_numpy(index[..., part].reshape(-1)))
+        if shifts is not None:
+            pictures = shift_pictures(pictures, shifts[..., part].reshape(2, -1), jitter)
+        mask = torch.from_numpy(is_real[..., part].reshape(tasks, -1))
+        y = torch.arange(size.ways).repeat_interleave(mask.shape[1] // size.ways)
+        # One pass from bytes to [0, 1].
+        x = pictures.div(255).unflatten(0, (tasks, -1))
+        return ExampleSet(x, y.expand(tasks, -1), mask, size.ways)
 
-def _example_set(x: Tensor, mask: Tensor, part: slice) -> ExampleSet:
-    x, mask = x[:, :, part], mask[:, :, part]
-    tasks, ways, count = x.shape[:3]
-    y = torch.arange(ways).repeat_interleave(count).expand(tasks, -1)
-    return ExampleSet(x.flatten(1, 2), y, mask.flatten(1, 2), ways)
+    support, query = slice(0, size.shots), slice(size.shots, wanted)
+    return TaskBatch(Condition(examples=example_set(support)), example_set(query))
 
 
 def _warp(images: Tensor, counts: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -255,10 +254,19 @@ def _floyd(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.ndar
     return rng.permuted(chosen, axis=-1)
 
 
-def shift_pictures(pictures: Tensor, rng: np.random.Generator, jitter: int) -> Tensor:
-    """Shift each picture by its own whole number of pixels; zeros come in from outside."""
-    count, _, height, width = pictures.shape
-    shifts = torch.from_numpy(rng.integers(0, 2 * jitter + 1, (2, count)))
-    padded = F.pad(pictures, [jitter] * 4)
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count), :, shifts[0], shifts[1]]
+def draw_shifts(rng: np.random.Generator, shape: tuple[int, ...], jitter: int) -> np.ndarray:
+    """Offsets down and right, [2, *shape], each from 0 to 2 * jitter; jitter is no shift."""
+    return rng.integers(0, 2 * jitter + 1, (2, *shape))
+
+
+def shift_pictures(pictures: Tensor, shifts: np.ndarray, jitter: int) -> Tensor:
+    """Shift pictures [n, C, H, W] by offsets [2, n] of `draw_shifts`; zeros come in from outside."""
+    count, channels, height, width = pictures.shape
+    padded = pictures.new_zeros(count, channels, height + 2 * jitter, width + 2 * jitter)
+    padded[:, :, jitter : jitter + height, jitter : jitter + width] = pictures
+    step, _, row, _ = padded.stride()
+    starts = np.arange(count) * step + shifts[0] * row + shifts[1]
+    # A view with a window at every place in memory: picking windows is then one `index_select`.
+    places = (count - 1) * step + 2 * jitter * (row + 1) + 1
+    windows = padded.as_strided((places, channels, height, width), (1, *padded.stride()[1:]))
+    return windows.index_select(0, torch.from_numpy(starts))

@@ -61,16 +61,18 @@ class Sine(TaskFamily):
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
         """Draw T sine waves, and points on each."""
         check_split(split)
-        cells = rng.choice(self._cells[split], size=tasks)
-        place = (np.stack([cells // _CELLS, cells % _CELLS]) + rng.random((2, tasks))) / _CELLS
-        low, high = np.array([AMPLITUDES, PHASES]).T[..., None]
-        amplitude, phase = low + (high - low) * place
+        own = self._cells[split]
+        cells = own[rng.integers(0, len(own), tasks)]
+        within = rng.random((2, tasks))
+        amplitude = _between(AMPLITUDES, (cells // _CELLS + within[0]) / _CELLS)
+        phase = _between(PHASES, (cells % _CELLS + within[1]) / _CELLS)
         shots = self._draw_shots(rng)
-        x = rng.uniform(*INPUTS, (tasks, shots + self.queries))
-        y = amplitude[:, None] * np.sin(x - phase[:, None])
-        y[:, :shots] += self.noise * rng.standard_normal((tasks, shots))
-        points = torch.from_numpy(np.stack([x, y])).float().unsqueeze(-1)
-        support, query = points.split([shots, self.queries], dim=2)
+        points = np.empty((2, tasks, shots + self.queries, 1), dtype=np.float32)
+        points[0, ..., 0] = x = _between(INPUTS, rng.random((tasks, shots + self.queries)))
+        points[1, ..., 0] = amplitude[:, None] * np.sin(x - phase[:, None])
+        if self.noise:
+            points[1, :, :shots, 0] += self.noise * rng.standard_normal((tasks, shots))
+        support, query = torch.from_numpy(points).split([shots, self.queries], dim=2)
         return TaskBatch(Condition(examples=ExampleSet.of(*support)), ExampleSet.of(*query))
 
     def members(self, split: Split) -> tuple[str, ...]:
@@ -97,3 +99,7 @@ class Sine(TaskFamily):
             np.searchsorted(bounds, share, side="right")
         ]
         return {split: np.flatnonzero(owner == split) for split in SPLITS}
+
+
+def _between(ends: tuple[float, float], fraction: np.ndarray) -> np.ndarray:
+    return ends[0] + (ends[1] - ends[0]) * fraction

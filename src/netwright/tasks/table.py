@@ -232,8 +232,8 @@ class Table(TaskFamily):
     def _rows(
         self, index: np.ndarray, order: np.ndarray, places: np.ndarray, is_real: np.ndarray
     ) -> ExampleSet:
-        picked = np.take_along_axis(order, places, axis=1)
-        rows = np.take_along_axis(index, np.where(is_real, picked, 0), axis=1)
+        tasks = np.arange(len(order))[:, None]
+        rows = index[tasks, np.where(is_real, order[tasks, places], 0)]
         flat = torch.from_numpy(rows)
         classes = len(self._preparation.labels) or None
         return ExampleSet(self.x[flat], self.y[flat], torch.from_numpy(is_real), classes)
@@ -385,7 +385,7 @@ def _draw_rows(counts: np.ndarray, rng: np.random.Generator, wanted: int) -> np.
     """Distinct row numbers [T, wanted], random order; too large ones, last, where there are too few."""
     order = choose_examples(np.maximum(counts, wanted), rng, wanted)
     real_first = (order >= counts[:, None]).argsort(axis=1, kind="stable")
-    return np.take_along_axis(order, real_first, axis=1)
+    return order[np.arange(len(order))[:, None], real_first]
 
 
 def _padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
