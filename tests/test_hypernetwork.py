@@ -86,7 +86,7 @@ def test_an_anchor_alone_is_the_nearest_mean_in_the_childs_features(rng):
         distances = torch.cdist(features[t], means)
         assert torch.equal(logits[t].argmax(1), distances.argmin(1))
         # Probabilities are those of a softmax over scaled squared distances.
-        sharpness = hypernetwork.anchor.log_sharpness.exp()
+        sharpness = hypernetwork.class_head.anchor.log_sharpness.exp()
         expected = (-sharpness * distances.square()).softmax(dim=1)
         torch.testing.assert_close(logits[t].softmax(dim=1), expected, rtol=1e-3, atol=1e-4)
 

@@ -22,7 +22,7 @@ DRAWING = [
     ["_version", "errors", "shapes", "rng", "conditions", "runs"],
     ["artifacts", "export"],
     ["space", "execution", "emission", "layers", "child", "anchors", "architectures"],
-    ["attention", "conditioners", "generators", "generated", "hypernetwork"],
+    ["attention", "conditioners", "generators", "class_head", "generated", "hypernetwork"],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],
     ["search"],

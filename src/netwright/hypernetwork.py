@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from netwright.anchors import ANCHORS, Anchor
+from netwright.anchors import ANCHORS
 from netwright.architectures import Architecture, to_record
 from netwright.architectures import from_record as architecture_from_record
 from netwright.child import Child
+from netwright.class_head import ClassHead, Head
 from netwright.conditioners import CONDITIONERS, Compose, Conditioner
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import GENERATORS, WeightGenerator
-
-Head = Literal["anchored", "anchor-only", "residual-only"]
 
 
 class Hypernetwork(nn.Module):
@@ -51,7 +50,6 @@ class Hypernetwork(nn.Module):
         **options: object,
     ) -> None:
         super().__init__()
-        self.head = _check_head(child, head)
         self.child = child
         self.conditioner = (
             conditioner if isinstance(conditioner, Conditioner) else Compose(conditioner)
@@ -62,11 +60,11 @@ class Hypernetwork(nn.Module):
                     f"Generator {generator!r} is not known, expected one of {list(GENERATORS)}."
                 )
             generator = GENERATORS[generator]
-        self.anchor_name, self.shifts = anchor, shifts
+        self.shifts = shifts
         base = {name: value[0] for name, value in child.initial_params().items()}
         try:
             self.generator = generator(
-                child.space,
+                child.space.select(lambda spec: not spec.has_class_axis),
                 self.conditioner.size,
                 base=base,
                 **options,
@@ -75,11 +73,15 @@ class Hypernetwork(nn.Module):
             raise RunError(f"{generator.__name__} cannot take these options: {error}.") from None
         if anchor not in ANCHORS:
             raise RunError(f"Anchor {anchor!r} is not known, expected one of {list(ANCHORS)}.")
-        has_anchor = child.class_head is not None and self.head != "residual-only"
+        self.head, self.anchor_name = _head_of(child, head), anchor
+        self.class_head = (
+            None
+            if child.class_head is None
+            else ClassHead(child, self.conditioner.size, kind=self.head, anchor=anchor)
+        )
         # Set when a run has trained the hypernetwork; the networks that it writes carry both.
         self.run_digest = ""
         self.preparation: Mapping[str, Any] | None = None
-        self.anchor: Anchor | None = ANCHORS[anchor]() if has_anchor else None
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:
         """Write params, each [T, *shape], from the conditions of T tasks.
@@ -90,17 +92,12 @@ class Hypernetwork(nn.Module):
         """
         if self.shifts and condition.examples is not None:
             condition = replace(condition, examples=condition.examples.with_shifts(self.shifts))
-        params = self.generator(self.conditioner(condition))
-        if self.anchor is None:
-            return params  # type: ignore[no-any-return]
-        assert condition.examples is not None
-        weight, bias = self.anchor(
-            self.child.features(params, condition.examples.x), condition.examples
-        )
-        for leaf, value in (("weight", weight), ("bias", bias)):
-            name = f"{self.child.class_head}.{leaf}"
-            params[name] = value + params[name] if self.head == "anchored" else value
-        return params  # type: ignore[no-any-return]
+        embedding = self.conditioner(condition)
+        params: dict[str, Tensor] = self.generator(embedding)
+        if self.class_head is None:
+            return params
+        params |= self.class_head(self.child, params, embedding, condition)
+        return {name: params[name] for name in self.child.space.names}
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description that `Hypernetwork.from_record` builds this one from, untrained.
@@ -234,7 +231,7 @@ class Hypernetwork(nn.Module):
         )
 
 
-def _check_head(child: Child, head: Head | None) -> Head:
+def _head_of(child: Child, head: Head | None) -> Head:
     if head is None:
         return "residual-only" if child.class_head is None else "anchored"
     if head not in get_args(Head):

@@ -37,7 +37,7 @@ class Chunked(WeightGenerator):
     ) -> None:
         super().__init__(space, embedding_size, base=base)
         self.chunk, self.hidden = chunk, hidden
-        chunks = ceil(self.body_space.size / chunk)
+        chunks = ceil(self.space.size / chunk)
         self.chunk_embedding = nn.Parameter(torch.randn(chunks, hidden))
         self.read = nn.Linear(embedding_size, hidden)
         self.trunk = nn.Sequential(
@@ -53,4 +53,4 @@ class Chunked(WeightGenerator):
         """The correction [T, P] at unit scale from the global token [T, E]."""
         pairs = self.read(embedding.z).unsqueeze(1) + self.chunk_embedding
         theta: Tensor = self.out(self.trunk(pairs)).flatten(1)
-        return theta[:, : self.body_space.size]
+        return theta[:, : self.space.size]

@@ -38,7 +38,7 @@ class Dense(WeightGenerator):
             nn.Linear(hidden, hidden), nn.GELU(),
             nn.LayerNorm(hidden),
         )  # fmt: skip
-        self.out = unit_linear(hidden, self.body_space.size, INITIAL_DELTA)
+        self.out = unit_linear(hidden, self.space.size, INITIAL_DELTA)
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""

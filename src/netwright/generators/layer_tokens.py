@@ -40,14 +40,14 @@ class LayerTokens(WeightGenerator):
     ) -> None:
         super().__init__(space, embedding_size, base=base)
         self.depth, self.max_slices = depth, max_slices
-        self.slices = [_slices_of(spec, max_slices) for spec in self.body_space.tensors]
+        self.slices = [_slices_of(spec, max_slices) for spec in self.space.tensors]
         self.tokens = nn.Parameter(torch.randn(sum(self.slices), embedding_size))
         self.read_global = nn.Linear(embedding_size, embedding_size)
         self.blocks = nn.ModuleList(SetBlock(embedding_size, cross=True) for _ in range(depth))
         self.norm = nn.LayerNorm(embedding_size)
         self.out = nn.ModuleList(
             unit_linear(embedding_size, spec.size // count, INITIAL_DELTA)
-            for spec, count in zip(self.body_space.tensors, self.slices, strict=True)
+            for spec, count in zip(self.space.tensors, self.slices, strict=True)
         )
 
     def options(self) -> dict[str, Any]:
