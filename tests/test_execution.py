@@ -259,15 +259,14 @@ def test_shared_and_frozen_tensors_serve_all_tasks_and_only_shared_ones_learn():
     assert not gradients["2.weight"]
 
 
-def test_chunks_of_tasks_give_the_same_answer(monkeypatch):
+def test_chunks_of_tasks_give_the_same_answer():
     child = Child(
         nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(64, 3))
     )
     params, x = random_params(child, 5), torch.randn(5, 6, 1, 8, 8)
     whole = child(params, x)
-    monkeypatch.setattr("netwright.execution.CHUNK_BYTES", 2 * 6 * 16 * 4 * 4)
-    assert child._whole._tasks_per_chunk(x) == 2
-    torch.testing.assert_close(child(params, x), whole)
+    for tasks in (1, 2, 5, 9):
+        torch.testing.assert_close(child(params, x, tasks_at_once=tasks), whole)
 
 
 @pytest.mark.parametrize("strategy", ["kernels", "vmap", "loop"])

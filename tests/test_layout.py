@@ -19,9 +19,9 @@ FRONT_DOOR = "__init__"
 # A room imports from its own line or from lines above. `artifacts` and `export` stand near the top
 # though they are doors to the outside: they know files and modules, and nothing of hypernetworks.
 DRAWING = [
-    ["_version", "errors", "shapes", "rng", "conditions", "runs"],
+    ["_version", "errors", "shapes", "rng", "process", "conditions", "runs"],
     ["artifacts", "export"],
-    ["space", "execution", "emission", "layers", "child", "anchors", "architectures"],
+    ["space", "execution", "emission", "factors", "layers", "child", "anchors", "architectures"],
     ["attention", "conditioners", "generators", "class_head", "generated", "hypernetwork"],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from netwright.child import Child
     from netwright.conditions import Condition, ExampleSet
-    from netwright.emission import Frozen, Full, Shared
+    from netwright.emission import BiasOnly, Film, Frozen, Full, LowRank, Shared
     from netwright.evaluation import Evaluation, evaluate
     from netwright.generated import GeneratedNetwork, load_network
     from netwright.hypernetwork import Hypernetwork
@@ -31,14 +31,17 @@ if TYPE_CHECKING:
     from netwright.training import load_hypernetwork, make_hypernetwork, train
 
 _HOMES = {
+    "BiasOnly": "netwright.emission",
     "Child": "netwright.child",
     "Condition": "netwright.conditions",
     "Evaluation": "netwright.evaluation",
     "ExampleSet": "netwright.conditions",
+    "Film": "netwright.emission",
     "Frozen": "netwright.emission",
     "Full": "netwright.emission",
     "GeneratedNetwork": "netwright.generated",
     "Hypernetwork": "netwright.hypernetwork",
+    "LowRank": "netwright.emission",
     "ParameterSpace": "netwright.space",
     "Shared": "netwright.emission",
     "evaluate": "netwright.evaluation",
@@ -50,14 +53,17 @@ _HOMES = {
 _ROOMS = ("anchors", "architectures", "conditioners", "errors", "generators", "objectives", "tasks")
 
 __all__ = [
+    "BiasOnly",
     "Child",
     "Condition",
     "Evaluation",
     "ExampleSet",
+    "Film",
     "Frozen",
     "Full",
     "GeneratedNetwork",
     "Hypernetwork",
+    "LowRank",
     "ParameterSpace",
     "Shared",
     "__version__",

@@ -2,17 +2,32 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from netwright.emission import EMISSIONS, Emission, Frozen, Full, Selector, Shared, assign_emissions
+from netwright.emission import (
+    Emission,
+    Frozen,
+    Full,
+    Selector,
+    Shared,
+    assign_emissions,
+    emission_record,
+)
 from netwright.errors import ShapeError, UnsupportedChildError
-from netwright.execution import Executor, Strategy, check_rows
-from netwright.layers import Rows
-from netwright.layers.linear import run_linear
+from netwright.execution import Executor, Plan, Strategy, check_rows
+from netwright.factors import (
+    concrete,
+    initial_values,
+    is_written,
+    trains_base,
+    weight_of,
+    written_specs,
+)
+from netwright.layers import Weight, affine, dense
 from netwright.shapes import check_shape, describe_shape
 from netwright.space import ParameterSpace
 
@@ -76,11 +91,18 @@ class Child(nn.Module):
         self.class_head = class_head
         self.batch_norm = batch_norm
         self.template = template
-        self.emissions: dict[str, Emission] = assign_emissions(template, emissions)
-        self.space = ParameterSpace.of(
-            template,
-            keep=lambda name: isinstance(self.emissions[name], Full),
-            class_module=class_head,
+        whole = ParameterSpace.of(template, class_module=class_head)
+        chosen = assign_emissions(template, emissions)
+        self.emissions: dict[str, Emission] = {
+            spec.name: concrete(chosen[spec.name], spec) for spec in whole.tensors
+        }
+        self._written = whole.select(lambda spec: is_written(self.emissions[spec.name]))
+        self.space = ParameterSpace(
+            tuple(
+                part
+                for spec in self._written.tensors
+                for part in written_specs(spec, self.emissions[spec.name])
+            )
         )
         if not self.space.tensors:
             raise UnsupportedChildError(
@@ -88,19 +110,34 @@ class Child(nn.Module):
                 "Leave at least one tensor out of the `shared` and `frozen` rules."
             )
         for name, parameter in template.named_parameters():
-            parameter.requires_grad_(isinstance(self.emissions[name], Shared))
-        self._whole = Executor(template)
-        self._body = None if class_head is None else Executor(_without_head(template, class_head))
+            parameter.requires_grad_(trains_base(self.emissions[name]))
+        own = dict(template.named_parameters())
+        self._initial: dict[str, Tensor] = {}
+        for spec in self._written.tensors:
+            if not isinstance(self.emissions[spec.name], Full):
+                self._initial |= initial_values(spec, self.emissions[spec.name], own[spec.name])
+        self._buffer_names = [name for name, _ in template.named_buffers()]
+        generated = frozenset(self._written.names)
+        self._whole = Executor(template, generated)
+        self._body = (
+            None if class_head is None else Executor(_without_head(template, class_head), generated)
+        )
 
     def forward(
-        self, params: Mapping[str, Tensor], x: Tensor, *, strategy: Strategy = "auto"
+        self,
+        params: Mapping[str, Tensor],
+        x: Tensor,
+        *,
+        strategy: Strategy = "auto",
+        tasks_at_once: int | None = None,
     ) -> Tensor:
         """Run T children, each on its own N rows, in one call.
 
         Args:
             params: Generated parameters by name, each [T, *shape].
             x: Inputs, [T, N, *].
-            strategy: How; never changes the answer. See `netwright.execution`.
+            strategy: How; never changes the answer. See `netwright.execution` and `plan`.
+            tasks_at_once: How many tasks are run at once; by default what is fastest.
 
         Returns:
             Outputs, [T, N, C].
@@ -111,9 +148,39 @@ class Child(nn.Module):
         """
         tasks = self.space.check(params)
         self._check_inputs(params, x, tasks)
-        y = self._whole.run(params, self._common(), x, strategy=strategy, training=self.training)
+        if not x.shape[1]:
+            # One row of zeros tells the shape of no row at all.
+            y = self.forward(params, x.new_zeros(tasks, 1, *x.shape[2:]), strategy=strategy)
+            return y[:, :0]
+        y = self._whole.run(
+            self._weights(params),
+            self._common(),
+            x,
+            strategy=strategy,
+            chunk=tasks_at_once,
+            training=self.training,
+        )
         check_rows(y, x)
         return y
+
+    def tasks_at_once(self, x: Tensor) -> int:
+        """How many tasks a call on inputs like x [T, N, *] runs at once, by default."""
+        return self._whole.tasks_at_once(x)
+
+    def plan(self, x: Tensor) -> Plan:
+        """How inputs like x would be run; `print` shows a table.
+
+        Args:
+            x: Inputs, [T, N, *]; of their values nothing is kept.
+
+        Raises:
+            ShapeError: If x has no task or no row.
+        """
+        params = {name: v.to(x.device) for name, v in self.initial_params(len(x)).items()}
+        self._check_inputs(params, x, len(x))
+        if not x.shape[1]:
+            raise ShapeError(f"`x` is {describe_shape(x)}, expected at least one row per task.")
+        return self._whole.plan(self._weights(params), self._common(), x, training=self.training)
 
     def features(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """What the class head reads, [T, N, F]; `params` may lack the head.
@@ -131,7 +198,7 @@ class Child(nn.Module):
         own = {name: params[name] for name in body.names if name in params}
         tasks = body.check(own) if body.tensors else x.shape[0]
         self._check_inputs(own, x, tasks)
-        features = self._body.run(own, self._common(), x, training=self.training)
+        features = self._body.run(self._weights(own), self._common(), x, training=self.training)
         check_shape("features", features, "T N F", hint="The class head must read vectors.")
         return features
 
@@ -139,13 +206,9 @@ class Child(nn.Module):
         """Outputs [T, N, C] of the class head for features [T, N, F]."""
         head = self.template.get_submodule(str(self.class_head))
         assert isinstance(head, nn.Linear)
-        prefix = f"{self.class_head}."
-        tensors = {
-            name.removeprefix(prefix): value
-            for name, value in {**self._common(), **params}.items()
-            if name.startswith(prefix)
-        }
-        return run_linear(head, tensors, Rows(features, len(features))).separate
+        weight, bias = f"{self.class_head}.weight", f"{self.class_head}.bias"
+        tensors = {**self._common(), **params}
+        return affine(features, tensors[weight], tensors[bias] if head.bias is not None else None)
 
     def materialise(self, params: Mapping[str, Tensor], task: int = 0) -> nn.Module:
         """Task `task` as an ordinary module of its own, ready for use, outside any graph.
@@ -158,13 +221,15 @@ class Child(nn.Module):
         if not -tasks <= task < tasks:
             raise ShapeError(f"Task {task} was asked for, expected 0 to {tasks - 1}.")
         own = dict(self.template.named_parameters())
-        values = {
-            spec.name: params[spec.name][task].detach().clone() for spec in self.space.tensors
-        }
+        of_task = {name: value.detach()[task][None] for name, value in params.items()}
+        with torch.no_grad():
+            values = {
+                name: dense(weight)[0].clone() for name, weight in self._weights(of_task).items()
+            }
         # What the copy would copy is replaced by what was generated; ties stay ties.
         memo: dict[int, object] = {id(own[name]): nn.Parameter(v) for name, v in values.items()}
         network = copy.deepcopy(self.template, memo).train(self.training)
-        for spec in self.space.tensors:
+        for spec in self._written.tensors:
             if spec.has_class_axis:
                 head = network.get_submodule(spec.name.rpartition(".")[0])
                 assert isinstance(head, nn.Linear)
@@ -173,34 +238,47 @@ class Child(nn.Module):
             parameter.requires_grad_(True)
         return network
 
-    def emission_names(self) -> dict[str, str]:
-        """Which tensors are not generated, and why: {name: `shared` or `frozen`}."""
-        names = {kind: name for name, kind in EMISSIONS.items()}
+    def emission_records(self) -> dict[str, Any]:
+        """How tensors that are not written in full come about, JSON-able, by name."""
         return {
-            tensor: names[type(emission)]
-            for tensor, emission in self.emissions.items()
+            name: emission_record(emission)
+            for name, emission in self.emissions.items()
             if not isinstance(emission, Full)
         }
 
     def initial_params(self, tasks: int = 1) -> dict[str, Tensor]:
-        """The template's own values as params, each [T, *shape]."""
-        own = dict(self.template.named_parameters())
+        """What makes every task's weights the template's own, each [T, *shape]."""
+        own = {**dict(self.template.named_parameters()), **self._initial}
         return {
             spec.name: own[spec.name].detach().expand(tasks, *spec.shape).clone()
             for spec in self.space.tensors
         }
 
+    def _weights(self, params: Mapping[str, Tensor]) -> dict[str, Weight]:
+        """What layers run with, by name; of the class head only if params has it."""
+        weights: dict[str, Weight] = {}
+        for spec in self._written.tensors:
+            emission = self.emissions[spec.name]
+            if not isinstance(emission, Full):
+                base = self.template.get_parameter(spec.name)
+                weights[spec.name] = weight_of(spec, emission, base, params)
+            elif spec.name in params:
+                weights[spec.name] = params[spec.name]
+        return weights
+
     def _common(self) -> dict[str, Tensor]:
         """Shared and frozen tensors, and copies of the buffers, so that no call can write them."""
         common: dict[str, Tensor] = {
-            name: parameter
-            for name, parameter in self.template.named_parameters()
-            if not isinstance(self.emissions[name], Full)
+            name: self.template.get_parameter(name)
+            for name, emission in self.emissions.items()
+            if not is_written(emission)
         }
-        common.update((name, buffer.clone()) for name, buffer in self.template.named_buffers())
+        common.update((name, self.template.get_buffer(name).clone()) for name in self._buffer_names)
         return common
 
     def _check_inputs(self, params: Mapping[str, Tensor], x: Tensor, tasks: int) -> None:
+        if not tasks:
+            raise ShapeError("There are no tasks ([T=0]), expected at least one.")
         if x.dim() < 2 or x.shape[0] != tasks:
             raise ShapeError(
                 f"`x` is {describe_shape(x)}, expected [T={tasks}, N, *]. "

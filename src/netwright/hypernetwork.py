@@ -63,7 +63,8 @@ class Hypernetwork(nn.Module):
         self.shifts = shifts
         base = {name: value[0] for name, value in child.initial_params().items()}
         try:
-            self.generator = generator(
+            # Each generator takes its own options beside these.
+            self.generator: WeightGenerator = generator(  # type: ignore[call-arg]
                 child.space.select(lambda spec: not spec.has_class_axis),
                 self.conditioner.size,
                 base=base,
@@ -109,7 +110,7 @@ class Hypernetwork(nn.Module):
         architecture = self.child.architecture
         return {
             "child": to_record(architecture) if isinstance(architecture, Architecture) else None,
-            "emissions": self.child.emission_names(),
+            "emissions": self.child.emission_records(),
             "space": self.child.space.digest,
             "conditioner": [
                 {"name": _name_of(part, CONDITIONERS), **part.options()}

@@ -28,6 +28,8 @@ class TrainingRecord(_Record):
         final_rate: Fraction of the peak rate at the last step; cosine in between.
         weight_decay: Decoupled weight decay.
         clip: Largest norm of the gradient.
+        stages: Whether children are differentiated all at once (`one`), a few tasks at a time
+            (`two`), or as is faster (`auto`).
         average: Decay of the running average of weights that is evaluated and used; 0 for none.
         validate_every: Steps between validations.
         validation_tasks: Tasks per validation, the same each time.
@@ -44,6 +46,7 @@ class TrainingRecord(_Record):
     final_rate: float = Field(default=0.0, ge=0, le=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip: PositiveFloat = 1.0
+    stages: Literal["auto", "one", "two"] = "auto"
     average: float = Field(default=0.0, ge=0, lt=1)
     validate_every: PositiveInt = 500
     validation_tasks: PositiveInt = 200

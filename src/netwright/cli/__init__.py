@@ -6,10 +6,10 @@ import sys
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr, never a traceback."""
-    # libgomp spins while it waits: with a core taken by another process two threads are then ten
-    # times slower than one. A short spin keeps the gain of an idle machine and bounds the loss.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    from netwright.process import bound_spinning, keep_freed_memory
+
+    bound_spinning()
+    keep_freed_memory()
     from netwright.cli.app import app
     from netwright.errors import NetwrightError
 

@@ -28,51 +28,41 @@ class WeightGenerator(nn.Module, ABC):
     Args:
         space: What is written: a child's parameter space, without tensors that have a class axis.
         embedding_size: E, the width of the embedding.
-        base: Initial child parameters by name, each [*shape].
 
     References:
         Ha et al., HyperNetworks, arXiv:1609.09106.
         Ortiz et al., Magnitude Invariant Parametrizations, arXiv:2304.07645 (base and correction).
     """
 
-    def __init__(
-        self,
-        space: ParameterSpace,
-        embedding_size: int,
-        *,
-        base: Mapping[str, Tensor],
-    ) -> None:
+    def __init__(self, space: ParameterSpace, embedding_size: int) -> None:
         super().__init__()
         self.space = space
         self.embedding_size = embedding_size
-        theta_0 = [base[name].detach().reshape(-1).float() for name in space.names]
-        self.base = nn.Parameter(torch.cat([*theta_0, torch.zeros(0)]).clone())
-        self.scale: Tensor
-        scales = [torch.full((spec.size,), scale_of(spec)) for spec in self.space.tensors]
-        self.register_buffer("scale", torch.cat([*scales, torch.zeros(0)]))
-
-    def forward(self, embedding: Embedding) -> dict[str, Tensor]:
-        """Generate params, each [T, *shape]."""
-        theta = torch.addcmul(self.base, self.scale, self.delta(embedding))
-        return self.space.unflatten(theta)
 
     @abstractmethod
-    def delta(self, embedding: Embedding) -> Tensor:
-        """The correction [T, P], at unit scale."""
+    def forward(self, embedding: Embedding) -> dict[str, Tensor]:
+        """Generate params, each [T, *shape], in the order of the space."""
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
 
 
-def unit_linear(inputs: int, outputs: int, std: float) -> nn.Linear:
+def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> nn.Linear:
     """A linear layer whose outputs have standard deviation `std` for inputs of unit variance."""
-    linear = nn.Linear(inputs, outputs)
+    linear = nn.Linear(inputs, outputs, bias=bias)
     nn.init.normal_(linear.weight, std=std * inputs**-0.5)
-    nn.init.zeros_(linear.bias)
+    if bias:
+        nn.init.zeros_(linear.bias)
     return linear
 
 
 def scale_of(spec: TensorSpec) -> float:
     """The unit of a tensor's corrections: what the child's own initialisation gives it."""
     return spec.std if spec.std > 0 else SCALE_OF_CONSTANTS
+
+
+def flat_base(space: ParameterSpace, base: Mapping[str, Tensor]) -> Tensor:
+    """Initial values of a space's tensors, laid end to end, [P]."""
+    values = [base[name].detach().reshape(-1).float() for name in space.names]
+    return torch.cat([*values, torch.zeros(0)]).clone()

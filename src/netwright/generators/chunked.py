@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    flat_base,
+    scale_of,
+    unit_linear,
+)
 from netwright.space import ParameterSpace
 
 
@@ -35,7 +41,7 @@ class Chunked(WeightGenerator):
         chunk: int = 512,
         hidden: int = 128,
     ) -> None:
-        super().__init__(space, embedding_size, base=base)
+        super().__init__(space, embedding_size)
         self.chunk, self.hidden = chunk, hidden
         chunks = ceil(self.space.size / chunk)
         self.chunk_embedding = nn.Parameter(torch.randn(chunks, hidden))
@@ -44,13 +50,17 @@ class Chunked(WeightGenerator):
             nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden)
         )
         self.out = unit_linear(hidden, chunk, INITIAL_DELTA)
+        self.base = nn.Parameter(flat_base(space, base))
+        self.scale: Tensor
+        scales = [torch.full((spec.size,), scale_of(spec)) for spec in space.tensors]
+        self.register_buffer("scale", torch.cat([*scales, torch.zeros(0)]))
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
         return {"chunk": self.chunk, "hidden": self.hidden}
 
-    def delta(self, embedding: Embedding) -> Tensor:
-        """The correction [T, P] at unit scale from the global token [T, E]."""
+    def forward(self, embedding: Embedding) -> dict[str, Tensor]:
+        """Generate params, each [T, *shape], from the global token [T, E]."""
         pairs = self.read(embedding.z).unsqueeze(1) + self.chunk_embedding
-        theta: Tensor = self.out(self.trunk(pairs)).flatten(1)
-        return theta[:, : self.space.size]
+        delta = self.out(self.trunk(pairs)).flatten(1)[:, : self.space.size]
+        return self.space.unflatten(torch.addcmul(self.base, self.scale, delta))

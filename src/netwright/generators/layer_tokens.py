@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright.attention import SetBlock
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, unit_linear
+from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
 from netwright.space import ParameterSpace, TensorSpec
 
 
@@ -38,30 +39,45 @@ class LayerTokens(WeightGenerator):
         depth: int = 2,
         max_slices: int = 64,
     ) -> None:
-        super().__init__(space, embedding_size, base=base)
+        super().__init__(space, embedding_size)
         self.depth, self.max_slices = depth, max_slices
-        self.slices = [_slices_of(spec, max_slices) for spec in self.space.tensors]
+        self.slices = [_slices_of(spec, max_slices) for spec in space.tensors]
         self.tokens = nn.Parameter(torch.randn(sum(self.slices), embedding_size))
         self.read_global = nn.Linear(embedding_size, embedding_size)
         self.blocks = nn.ModuleList(SetBlock(embedding_size, cross=True) for _ in range(depth))
         self.norm = nn.LayerNorm(embedding_size)
-        self.out = nn.ModuleList(
-            unit_linear(embedding_size, spec.size // count, INITIAL_DELTA)
-            for spec, count in zip(self.space.tensors, self.slices, strict=True)
+        self.heads = nn.ModuleList(
+            _SliceHead(spec, count, embedding_size, base[spec.name])
+            for spec, count in zip(space.tensors, self.slices, strict=True)
         )
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
         return {"depth": self.depth, "max_slices": self.max_slices}
 
-    def delta(self, embedding: Embedding) -> Tensor:
-        """The correction [T, P] at unit scale from z [T, E] and tokens [T, M, E]."""
+    def forward(self, embedding: Embedding) -> dict[str, Tensor]:
+        """Generate params, each [T, *shape], from z [T, E] and tokens [T, M, E]."""
         tokens = self.tokens + self.read_global(embedding.z).unsqueeze(1)
         for block in self.blocks:
             tokens = block(tokens, context=embedding.tokens, context_mask=embedding.mask)
         parts = self.norm(tokens).split(self.slices, dim=1)
-        written = [out(part).flatten(1) for out, part in zip(self.out, parts, strict=True)]
-        return torch.cat(written, dim=1) if written else tokens.new_zeros(len(tokens), 0)
+        return {
+            spec.name: head(part).reshape(len(tokens), *spec.shape)
+            for spec, head, part in zip(self.space.tensors, self.heads, parts, strict=True)
+        }
+
+
+class _SliceHead(nn.Module):
+    """base + scale * weight @ token, the same weight for every slice of a tensor."""
+
+    def __init__(self, spec: TensorSpec, slices: int, size: int, base: Tensor) -> None:
+        super().__init__()
+        self.scale = scale_of(spec)
+        self.weight = unit_linear(size, spec.size // slices, INITIAL_DELTA, bias=False).weight
+        self.base = nn.Parameter(base.detach().reshape(slices, -1).float().clone())
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.linear(tokens * self.scale, self.weight) + self.base
 
 
 def _slices_of(spec: TensorSpec, max_slices: int) -> int:

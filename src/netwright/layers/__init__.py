@@ -1,12 +1,19 @@
-"""Kernels: how one layer runs for T tasks at once, by its exact type."""
+"""Kernels: how one layer runs for T tasks at once, by its exact type.
+
+`KERNELS` take one input and know layouts (`Rows`); `CALLS` take and return what the module's own call
+does, with the rows of T tasks one after the other, [T * N, *].
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
+from netwright.layers.attention import run_attention
 from netwright.layers.convolution import run_convolution
-from netwright.layers.linear import run_embedding, run_linear
+from netwright.layers.linear import affine, run_embedding, run_linear
 from netwright.layers.normalisation import run_batch_norm, run_group_norm, run_layer_norm
+from netwright.layers.recurrent import run_recurrent, run_recurrent_cell
 from netwright.layers.rows import Rows
 from netwright.layers.weightless import (
     ELEMENTWISE,
@@ -16,8 +23,17 @@ from netwright.layers.weightless import (
     run_within_channel,
     run_within_row,
 )
+from netwright.layers.weights import (
+    FilmWeight,
+    LowRankWeight,
+    Weight,
+    dense,
+    split_weight,
+    tasks_of,
+)
 
 Kernel = Callable[..., Rows]
+Call = Callable[..., Any]
 
 KERNELS: dict[type[nn.Module], Kernel] = {
     nn.Linear: run_linear,
@@ -35,7 +51,32 @@ KERNELS: dict[type[nn.Module], Kernel] = {
     **dict.fromkeys(WITHIN_ROW, run_within_row),
 }
 
-__all__ = ["KERNELS", "Kernel", "Rows", "kernel_of"]
+CALLS: dict[type[nn.Module], Call] = {
+    nn.RNN: run_recurrent,
+    nn.GRU: run_recurrent,
+    nn.LSTM: run_recurrent,
+    nn.RNNCell: run_recurrent_cell,
+    nn.GRUCell: run_recurrent_cell,
+    nn.LSTMCell: run_recurrent_cell,
+    nn.MultiheadAttention: run_attention,
+}
+
+__all__ = [
+    "CALLS",
+    "KERNELS",
+    "Call",
+    "FilmWeight",
+    "Kernel",
+    "LowRankWeight",
+    "Rows",
+    "Weight",
+    "affine",
+    "call_of",
+    "dense",
+    "kernel_of",
+    "split_weight",
+    "tasks_of",
+]
 
 
 def kernel_of(module: nn.Module) -> Kernel | None:
@@ -59,6 +100,20 @@ def kernel_of(module: nn.Module) -> Kernel | None:
     if isinstance(module, (nn.Softmax, nn.LogSoftmax, nn.GLU)) and module.dim in (None, 0):
         return None
     return None if isinstance(module, nn.Unflatten) and module.dim == 0 else kernel
+
+
+def call_of(module: nn.Module) -> Call | None:
+    """What runs a layer with several inputs or outputs for T tasks at once, or None."""
+    call = CALLS.get(type(module))
+    if call is None or _has_hooks(module):
+        return None
+    if isinstance(module, nn.LSTM) and module.proj_size:
+        return None
+    if isinstance(module, nn.MultiheadAttention) and (
+        module.bias_k is not None or module.add_zero_attn
+    ):
+        return None
+    return call
 
 
 def _has_hooks(module: nn.Module) -> bool:

@@ -9,9 +9,10 @@ from torch.nn import functional as F
 from netwright.errors import ShapeError
 from netwright.layers.linear import per_task
 from netwright.layers.rows import Rows
+from netwright.layers.weights import Weight, dense
 
 
-def run_group_norm(module: nn.GroupNorm, tensors: Mapping[str, Tensor], rows: Rows) -> Rows:
+def run_group_norm(module: nn.GroupNorm, tensors: Mapping[str, Weight], rows: Rows) -> Rows:
     """Groups of one task never meet those of another: T * G groups over T * C channels."""
     weight, bias = (_for_channels(tensors.get(name), rows) for name in ("weight", "bias"))
     groups = rows.tasks * module.num_groups
@@ -20,7 +21,7 @@ def run_group_norm(module: nn.GroupNorm, tensors: Mapping[str, Tensor], rows: Ro
 
 def run_batch_norm(
     module: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Weight],
     rows: Rows,
 ) -> Rows:
     """Statistics of each task's own batch, whatever the mode (a child keeps no running ones).
@@ -40,12 +41,18 @@ def run_batch_norm(
     return rows.with_grouped(normalised)
 
 
-def run_layer_norm(module: nn.LayerNorm, tensors: Mapping[str, Tensor], rows: Rows) -> Rows:
+def run_layer_norm(module: nn.LayerNorm, tensors: Mapping[str, Weight], rows: Rows) -> Rows:
     """Normalised once over all rows, then scaled and shifted per task."""
-    x = rows.separate
-    rank = len(module.normalized_shape)
-    y = F.layer_norm(x, module.normalized_shape, eps=module.eps)
-    weight, bias = tensors.get("weight"), tensors.get("bias")
+    x, shape = rows.separate, module.normalized_shape
+    weight, bias = (tensors.get(name) for name in ("weight", "bias"))
+    weight = None if weight is None else dense(weight)
+    bias = None if bias is None else dense(bias)
+    rank = len(shape)
+    is_shared = all(t is None or t.dim() == rank for t in (weight, bias))
+    if is_shared or rows.tasks == 1:
+        weight, bias = (t if t is None or t.dim() == rank else t.squeeze(0) for t in (weight, bias))
+        return rows.with_separate(F.layer_norm(x, shape, weight, bias, module.eps))
+    y = F.layer_norm(x, shape, eps=module.eps)
     if weight is None:
         return rows.with_separate(y)
     weight = per_task(weight, rank, y.dim())
@@ -54,8 +61,9 @@ def run_layer_norm(module: nn.LayerNorm, tensors: Mapping[str, Tensor], rows: Ro
     return rows.with_separate(torch.addcmul(per_task(bias, rank, y.dim()), y, weight))
 
 
-def _for_channels(tensor: Tensor | None, rows: Rows) -> Tensor | None:
+def _for_channels(weight: Weight | None, rows: Rows) -> Tensor | None:
     """[C] or [T, C] as [T * C]."""
-    if tensor is None:
+    if weight is None:
         return None
+    tensor = dense(weight)
     return (tensor if tensor.dim() == 2 else tensor.expand(rows.tasks, -1)).reshape(-1)

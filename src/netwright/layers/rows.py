@@ -22,6 +22,11 @@ class Rows:
     tasks: int
     is_grouped: bool = False
 
+    @classmethod
+    def of_merged(cls, data: Tensor, tasks: int) -> "Rows":
+        """From [T * N, *], the rows of task 0, then those of task 1 and so on."""
+        return cls(data.reshape(tasks, len(data) // tasks, *data.shape[1:]), tasks)
+
     @property
     def separate(self) -> Tensor:
         """[T, N, *]."""
@@ -36,12 +41,17 @@ class Rows:
     @property
     def merged(self) -> Tensor:
         """[T * N, *]."""
+        if self.tasks == 1:
+            # Without a reshape, which could lay the memory out anew.
+            return self.data if self.is_grouped else self.data.squeeze(0)
         return self.separate.flatten(0, 1)
 
     @property
     def grouped(self) -> Tensor:
         """[N, T * C, *]."""
-        return self.data if self.is_grouped else self.data.transpose(0, 1).flatten(1, 2)
+        if self.is_grouped:
+            return self.data
+        return self.data.squeeze(0) if self.tasks == 1 else self.data.transpose(0, 1).flatten(1, 2)
 
     def with_separate(self, data: Tensor) -> "Rows":
         """The same tasks with new activations [T, N, *]."""
@@ -49,7 +59,9 @@ class Rows:
 
     def with_merged(self, data: Tensor) -> "Rows":
         """The same tasks with new activations [T * N, *]."""
-        return Rows(data.unflatten(0, (self.tasks, -1)), self.tasks)
+        if self.tasks == 1:
+            return Rows(data.unsqueeze(0), 1)
+        return Rows.of_merged(data, self.tasks)
 
     def with_grouped(self, data: Tensor) -> "Rows":
         """The same tasks with new activations [N, T * C, *]."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from netwright.child import Child
@@ -37,7 +38,7 @@ class Objective(ABC):
         """Score outputs [T, Q, C] against y; padded queries do not count."""
 
 
-def mean_over_queries(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean [T] of values [T, Q] where mask [T, Q]."""
-    weights = mask.to(values.dtype)
-    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+def query_weights(query: ExampleSet, dtype: torch.dtype) -> Tensor:
+    """Weights [T, Q] with which a sum over queries is the mean over those that are no padding."""
+    weights = query.mask.to(dtype)
+    return weights / weights.sum(dim=1, keepdim=True).clamp(min=1)

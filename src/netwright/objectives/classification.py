@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.conditions import ExampleSet
-from netwright.objectives.base import Objective, Score, mean_over_queries
+from netwright.objectives.base import Objective, Score, query_weights
 
 
 class Classification(Objective):
@@ -17,8 +17,8 @@ class Classification(Objective):
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score logits [T, Q, C] against classes [T, Q]."""
         y = query.y.masked_fill(~query.mask, 0)
+        weights = query_weights(query, outputs.dtype)
         losses = F.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none").view_as(y)
         with torch.no_grad():
-            right = (outputs.argmax(dim=-1) == y).to(outputs.dtype)
-            accuracy = mean_over_queries(right, query.mask)
-        return Score(mean_over_queries(losses, query.mask), {"accuracy": accuracy})
+            accuracy = ((outputs.argmax(dim=-1) == y) * weights).sum(dim=1)
+        return Score((losses * weights).sum(dim=1), {"accuracy": accuracy})

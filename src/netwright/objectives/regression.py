@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import ExampleSet
-from netwright.objectives.base import Objective, Score, mean_over_queries
+from netwright.objectives.base import Objective, Score, query_weights
 
 
 class Regression(Objective):
@@ -16,7 +16,8 @@ class Regression(Objective):
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score predictions [T, Q, C] against values [T, Q, C]."""
         residual = (outputs - query.y).masked_fill(~query.mask.unsqueeze(-1), 0)
-        mse = mean_over_queries(residual.square().mean(dim=-1), query.mask)
+        weights = query_weights(query, outputs.dtype)
+        mse = (residual.square().mean(dim=-1) * weights).sum(dim=1)
         with torch.no_grad():
-            mae = mean_over_queries(residual.abs().mean(dim=-1), query.mask)
+            mae = (residual.abs().mean(dim=-1) * weights).sum(dim=1)
         return Score(mse, {"mse": mse.detach(), "mae": mae})

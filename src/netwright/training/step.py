@@ -1,14 +1,25 @@
-"""One step of meta-training: T children, one loss, one update."""
+"""One step of meta-training: T children, one loss, one update.
 
+In one stage, children and hypernetwork make up one graph. In two, all parameters are written first; then
+children run and are differentiated a few tasks at a time, which bounds the memory of their activations
+and keeps these in a cache; then one backward pass goes through the hypernetwork. The gradient is the
+same. Nothing is ever split *through* the hypernetwork: its products stay whole.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from netwright.child import Child
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
 from netwright.tasks.base import TaskBatch
+
+Stages = Literal["auto", "one", "two"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ def training_step(
     batch: TaskBatch,
     *,
     clip: float,
+    stages: Stages = "auto",
 ) -> StepResult:
     """Update the hypernetwork on T tasks; a task whose loss is not finite is left out.
 
@@ -43,31 +55,99 @@ def training_step(
         objective: What children are scored by.
         optimiser: Over the hypernetwork's trainable parameters.
         batch: T tasks.
-        clip: Largest norm of the gradient.
+        clip: Largest norm of the gradient; infinity for none.
+        stages: `one`, `two`, or `auto`: two where children run fewer than T tasks at once.
     """
     optimiser.zero_grad(set_to_none=True)
-    score = _score(hypernetwork, objective, batch)
-    finite = score.loss.isfinite()
-    left_out = batch.tasks - int(finite.sum())
-    if left_out:
-        # Masking the loss would not do: 0 * infinity in the backward pass poisons every gradient.
-        keep = finite.nonzero().flatten()
-        if not len(keep):
-            return StepResult(None, {}, 0.0, left_out)
-        score = _score(hypernetwork, objective, batch.rows(keep))
-    loss = score.loss.mean()
-    loss.backward()
-    norm = float(nn.utils.clip_grad_norm_(hypernetwork.parameters(), clip, foreach=True))
+    chunk = hypernetwork.child.tasks_at_once(batch.query.x)
+    if stages == "two" or (stages == "auto" and chunk < batch.tasks):
+        score = _two_stages(hypernetwork, objective, batch, chunk)
+    else:
+        score = _one_stage(hypernetwork, objective, batch)
+    left_out = batch.tasks - len(score.loss)
+    if not len(score.loss):
+        return StepResult(None, {}, 0.0, left_out)
+    if clip == float("inf"):
+        norm = 0.0
+    else:
+        norm = float(nn.utils.clip_grad_norm_(hypernetwork.parameters(), clip, foreach=True))
     if not isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
         return StepResult(None, {}, 0.0, batch.tasks)
     optimiser.step()
-    return StepResult(float(loss.detach()), _means(score.metrics), norm, left_out)
+    loss = float(score.loss.detach().mean())
+    return StepResult(loss, {n: float(v.mean()) for n, v in score.metrics.items()}, norm, left_out)
 
 
-def _score(hypernetwork: Hypernetwork, objective: Objective, batch: TaskBatch) -> Score:
-    return objective(hypernetwork.child, hypernetwork(batch.condition), batch)
+def _one_stage(hypernetwork: Hypernetwork, objective: Objective, batch: TaskBatch) -> Score:
+    """Gradients of the mean loss over tasks whose loss is finite, and their score."""
+    score = objective(hypernetwork.child, hypernetwork(batch.condition), batch)
+    keep = _finite(score)
+    if keep is not None:
+        # Masking the loss would not do: 0 * infinity in the backward pass poisons every gradient.
+        if not len(keep):
+            return _rows(score, keep)
+        batch = batch.rows(keep)
+        score = objective(hypernetwork.child, hypernetwork(batch.condition), batch)
+    score.loss.mean().backward()
+    return score
 
 
-def _means(metrics: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value.mean()) for name, value in metrics.items()}
+def _two_stages(
+    hypernetwork: Hypernetwork, objective: Objective, batch: TaskBatch, chunk: int
+) -> Score:
+    """As `_one_stage`, children a chunk of tasks at a time."""
+    params = hypernetwork(batch.condition)
+    written = {name: value.detach().split(chunk) for name, value in params.items()}
+    scores: list[Score] = []
+    gradients: dict[str, list[Tensor]] = {name: [] for name in params}
+    for i, first in enumerate(range(0, batch.tasks, chunk)):
+        leaves = {
+            name: pieces[i].detach().requires_grad_(params[name].requires_grad)
+            for name, pieces in written.items()
+        }
+        part = batch.rows(slice(first, first + chunk))
+        scores.append(_differentiate(hypernetwork.child, objective, leaves, part))
+        for name, leaf in leaves.items():
+            gradients[name].append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+    counted = sum(len(score.loss) for score in scores)
+    if counted:
+        # The mean is over the tasks that counted, which are known only now.
+        for parameter in hypernetwork.child.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= counted
+        reached = [name for name, value in params.items() if value.requires_grad]
+        torch.autograd.backward(
+            [params[name] for name in reached],
+            [torch.cat(gradients[name]).div_(counted) for name in reached],
+        )
+    return Score(
+        torch.cat([score.loss.detach() for score in scores]),
+        {name: torch.cat([score.metrics[name] for score in scores]) for name in scores[0].metrics},
+    )
+
+
+def _differentiate(
+    child: Child, objective: Objective, leaves: Mapping[str, Tensor], batch: TaskBatch
+) -> Score:
+    """Gradients of the sum of finite losses with respect to leaves, and the score of those tasks."""
+    score = objective(child, leaves, batch)
+    keep = _finite(score)
+    if keep is not None:
+        if not len(keep):
+            return _rows(score, keep)
+        kept = {name: leaf[keep] for name, leaf in leaves.items()}
+        score = objective(child, kept, batch.rows(keep))
+    score.loss.sum().backward()
+    return score
+
+
+def _finite(score: Score) -> Tensor | None:
+    """Which losses are finite, or None if all are."""
+    finite = score.loss.detach().isfinite()
+    return None if bool(finite.all()) else finite.nonzero().flatten()
+
+
+def _rows(score: Score, keep: Tensor) -> Score:
+    metrics = {name: value[keep] for name, value in score.metrics.items()}
+    return Score(score.loss.detach()[keep], metrics)

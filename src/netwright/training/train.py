@@ -216,7 +216,12 @@ class _Training:
             group["lr"] = learning_rate(record, step)
         with _seeded(derive_seed(record.seed, "step", step), self.run.device):
             done = training_step(
-                self.hypernetwork, self.objective, self.optimiser, batch, clip=record.clip
+                self.hypernetwork,
+                self.objective,
+                self.optimiser,
+                batch,
+                clip=record.clip,
+                stages=record.stages,
             )
         if self.average is not None and done.loss is not None:
             self.average.update(step)

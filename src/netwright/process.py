@@ -1,0 +1,31 @@
+"""Settings of a whole process that training needs to be fast; a library does not make them unasked."""
+
+import ctypes
+import os
+import platform
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_KEEP_ALL = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep memory that was freed; True if it does.
+
+    A training step frees and takes large blocks again. Given back to the system each time, every page is
+    faulted in anew: up to half of a small step's time, on some virtual machines more.
+    The process then stays as large as it once was.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL) and mallopt(_M_MMAP_MAX, 0))
+
+
+def bound_spinning() -> None:
+    """Let OpenMP's threads wait by spinning for a short while only; call before torch is imported.
+
+    libgomp spins while it waits: with a core taken by another process two threads are then ten times slower
+    than one. A short spin keeps the gain of an idle machine and bounds the loss. What the user has set stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
