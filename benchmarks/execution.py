@@ -203,11 +203,14 @@ def row(name: str, timing: Timing, note: str) -> Row:
 
 
 def peak_mb(channels: int, tasks: int, how: str) -> float:
-    """Memory that three steps take over what importing does, in a process of its own."""
+    """Memory that three steps take over what importing does, in a fresh process."""
     code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch; torch.set_num_threads(1)
 import resource, execution, children
+# What optimisers, autograd and convolutions import or set up on first use is no matter of ours.
+warm = torch.nn.Conv2d(1, 2, 3); optimiser = torch.optim.AdamW(warm.parameters(), fused=True)
+warm(torch.zeros(1, 1, 9, 9)).sum().backward(); optimiser.step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 bench = execution.Bench(execution.Work("conv4", "", children.Conv4({channels}), {tasks}, 25, (1, 28, 28), 5))
 step = execution.rivals_of(bench)[{how!r}]

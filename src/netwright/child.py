@@ -167,6 +167,10 @@ class Child(nn.Module):
         """How many tasks a call on inputs like x [T, N, *] runs at once, by default."""
         return self._whole.tasks_at_once(x)
 
+    def tasks_per_stage(self, x: Tensor) -> int:
+        """How many tasks a training step on inputs like x differentiates at once, by default."""
+        return self._whole.tasks_per_stage(x)
+
     def plan(self, x: Tensor) -> Plan:
         """How inputs like x would be run; `print` shows a table.
 

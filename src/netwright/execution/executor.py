@@ -95,6 +95,10 @@ class Executor:
         """How many tasks a call on inputs like x runs at once, by default."""
         return self._chunking.tasks_at_once(x)
 
+    def tasks_per_stage(self, x: Tensor) -> int:
+        """How many tasks a training step on inputs like x differentiates at once, by default."""
+        return self._chunking.tasks_per_stage(x)
+
     def plan(
         self,
         weights: Mapping[str, Weight],

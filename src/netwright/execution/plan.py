@@ -6,6 +6,12 @@ from torch import Tensor, nn
 
 # Activations of one chunk of tasks, after the first convolution, that are still run fastest together.
 CHUNK_BYTES = 6_000_000
+# What a graph keeps of a task, in units of what its first convolution puts out: norms, pooling and the
+# layers behind it.
+_KEPT = 5
+# Activations beyond which a training step differentiates children a few tasks at a time, and how much
+# of them at a time. Below, one graph is faster.
+ONE_GRAPH_BYTES, STAGE_BYTES = 256_000_000, 48_000_000
 
 
 @dataclass(frozen=True)
@@ -80,12 +86,25 @@ class Chunking:
         self._is_chain = is_chain
 
     def tasks_at_once(self, x: Tensor) -> int:
-        """For inputs like x [T, N, *]."""
-        first = self._first
-        if first is None or x.device.type != "cpu" or x.dim() != 5:
+        """How many tasks one call runs at once, for inputs like x [T, N, *]."""
+        bytes_of_task = self._first_output_bytes(x)
+        if bytes_of_task is None:
             return max(1, len(x))
         if not self._is_chain:
             return 1
+        return max(1, min(len(x), CHUNK_BYTES // bytes_of_task))
+
+    def tasks_per_stage(self, x: Tensor) -> int:
+        """How many tasks a training step differentiates at once: all, or as many as memory allows."""
+        bytes_of_task = self._first_output_bytes(x)
+        if bytes_of_task is None or _KEPT * bytes_of_task * len(x) <= ONE_GRAPH_BYTES:
+            return max(1, len(x))
+        return max(1, min(len(x), STAGE_BYTES // (_KEPT * bytes_of_task)))
+
+    def _first_output_bytes(self, x: Tensor) -> int | None:
+        """What the first convolution puts out for one task; None where that is no matter."""
+        first = self._first
+        if first is None or x.device.type != "cpu" or x.dim() != 5:
+            return None
         rows, pixels = x.shape[1], x.shape[3] * x.shape[4] // (first.stride[0] * first.stride[-1])
-        bytes_of_task = rows * pixels * first.out_channels * x.element_size()
-        return max(1, min(len(x), CHUNK_BYTES // max(bytes_of_task, 1)))
+        return max(1, rows * pixels * first.out_channels * x.element_size())

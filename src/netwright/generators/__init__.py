@@ -7,11 +7,20 @@ from netwright.generators.base import WeightGenerator
 from netwright.generators.chunked import Chunked
 from netwright.generators.dense import Dense
 from netwright.generators.layer_tokens import LayerTokens
+from netwright.generators.low_rank import LowRankGenerator
 
 GENERATORS: dict[str, type[WeightGenerator]] = {
     "chunked": Chunked,
     "dense": Dense,
     "layer-tokens": LayerTokens,
+    "low-rank": LowRankGenerator,
 }
 
-__all__ = ["GENERATORS", "Chunked", "Dense", "LayerTokens", "WeightGenerator"]
+__all__ = [
+    "GENERATORS",
+    "Chunked",
+    "Dense",
+    "LayerTokens",
+    "LowRankGenerator",
+    "WeightGenerator",
+]

@@ -37,8 +37,8 @@ def run_convolution(module: Convolution, tensors: Mapping[str, Weight], rows: Ro
         y = y * per_channel(1 + weight.scale, y.dim())
         return rows.with_separate(y if bias is None else y + per_channel(bias, y.dim()))
     if rows.tasks == 1 and weight.dim() > rank:
-        weight = weight[0]
-        bias = bias[0] if bias is not None and bias.dim() > 1 else bias
+        weight = weight.squeeze(0)
+        bias = bias.squeeze(0) if bias is not None and bias.dim() > 1 else bias
     if weight.dim() == rank:
         if bias is None or bias.dim() == 1:
             return rows.with_merged(_over_all_rows(module, rows.merged, weight, bias))

@@ -40,9 +40,10 @@ def affine(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
     if weight.dim() == 2:
         return _shared(x, weight, bias)
     if len(weight) == 1:
-        # One task: `F.linear` is one call where a batched product is several.
-        y = F.linear(x[0], weight[0], bias if bias is None or bias.dim() == 1 else bias[0])
-        return y.unsqueeze(0)
+        # One task: `F.linear` is one call where a batched product is several. And `squeeze`, whose
+        # backward is a view; that of an index fills a buffer with zeros.
+        bias = bias if bias is None or bias.dim() == 1 else bias.squeeze(0)
+        return F.linear(x.squeeze(0), weight.squeeze(0), bias).unsqueeze(0)
     if bias is None:
         return torch.bmm(x, weight.transpose(1, 2))
     return torch.baddbmm(per_task(bias, 1, 3), x, weight.transpose(1, 2))

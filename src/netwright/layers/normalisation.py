@@ -66,4 +66,6 @@ def _for_channels(weight: Weight | None, rows: Rows) -> Tensor | None:
     if weight is None:
         return None
     tensor = dense(weight)
+    if rows.tasks == 1:
+        return tensor.squeeze(0) if tensor.dim() == 2 else tensor
     return (tensor if tensor.dim() == 2 else tensor.expand(rows.tasks, -1)).reshape(-1)

@@ -56,12 +56,12 @@ def training_step(
         optimiser: Over the hypernetwork's trainable parameters.
         batch: T tasks.
         clip: Largest norm of the gradient; infinity for none.
-        stages: `one`, `two`, or `auto`: two where children run fewer than T tasks at once.
+        stages: `one`, `two`, or `auto`: two where the activations of all tasks are large.
     """
     optimiser.zero_grad(set_to_none=True)
-    chunk = hypernetwork.child.tasks_at_once(batch.query.x)
+    chunk = hypernetwork.child.tasks_per_stage(batch.query.x)
     if stages == "two" or (stages == "auto" and chunk < batch.tasks):
-        score = _two_stages(hypernetwork, objective, batch, chunk)
+        score = _two_stages(hypernetwork, objective, batch, min(chunk, -(-batch.tasks // 2)))
     else:
         score = _one_stage(hypernetwork, objective, batch)
     left_out = batch.tasks - len(score.loss)
