@@ -22,7 +22,7 @@ DRAWING = [
     ["_version", "errors", "shapes", "rng", "process", "conditions", "runs"],
     ["artifacts", "export"],
     ["space", "execution", "emission", "factors", "layers", "child", "anchors", "architectures"],
-    ["attention", "conditioners", "generators", "class_head", "generated", "hypernetwork"],
+    ["attention", "conditioners", "generators", "class_head", "generated", "hypernetwork", "bank"],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],
     ["search"],

@@ -163,6 +163,15 @@ class Child(nn.Module):
         check_rows(y, x)
         return y
 
+    def run_weights(self, weights: Mapping[str, Weight], x: Tensor) -> Tensor:
+        """As a call, with weights in whatever form layers take them; nothing is checked.
+
+        Args:
+            weights: By name of the template's tensors, for T tasks; see `netwright.layers`.
+            x: Inputs, [T, N, *].
+        """
+        return self._whole.run(weights, self._common(), x, training=self.training)
+
     def tasks_at_once(self, x: Tensor) -> int:
         """How many tasks a call on inputs like x [T, N, *] runs at once, by default."""
         return self._whole.tasks_at_once(x)

@@ -9,6 +9,7 @@ NetwrightError
   UnsupportedChildError (TypeError)     a module that cannot be run as a function of its parameters
   ConditionError        (ValueError)    a condition that no network can be written from
   DataError             (ValueError)    files or values that no task can be made of
+  BankError             (LookupError)   a bank of networks that lacks or cannot hold what is asked
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
   RunError              (ValueError)    a run record or option that does not hold together
   TrainingError         (RuntimeError)  a training that cannot go on
@@ -38,6 +39,10 @@ class ConditionError(NetwrightError, ValueError):
 
 class DataError(NetwrightError, ValueError):
     """Files or values of which no task can be made."""
+
+
+class BankError(NetwrightError, LookupError):
+    """A bank of networks that lacks, or cannot hold, what is asked of it."""
 
 
 class ArtifactError(NetwrightError, ValueError):

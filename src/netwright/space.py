@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -180,7 +180,7 @@ def initial_stds(module: nn.Module, draws: int = 4) -> dict[str, float]:
     The global random state is left as it was.
     """
     module = copy.deepcopy(module)
-    squares: dict[str, list[Tensor]] = {name: [] for name, _ in module.named_parameters()}
+    variances: dict[str, list[float]] = {name: [] for name, _ in module.named_parameters()}
     with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a layer without elements warns at each initialisation
         torch.manual_seed(0)
@@ -190,16 +190,9 @@ def initial_stds(module: nn.Module, draws: int = 4) -> dict[str, float]:
                 if callable(reset):
                     reset()
             for name, parameter in module.named_parameters():
-                value = parameter.detach().double()
-                squares[name].append(value - value.mean() if value.numel() > 1 else value * 0)
-    return {name: _rms(values) for name, values in squares.items()}
-
-
-def _rms(values: Iterable[Tensor]) -> float:
-    stacked = torch.stack(
-        [value.square().mean() for value in values if value.numel()] or [torch.zeros(())]
-    )
-    return float(stacked.mean().sqrt())
+                many = parameter.numel() > 1
+                variances[name].append(float(parameter.var(correction=0)) if many else 0.0)
+    return {name: (sum(values) / draws) ** 0.5 for name, values in variances.items()}
 
 
 _NORMS = (

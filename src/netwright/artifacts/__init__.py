@@ -2,7 +2,7 @@
 
 from netwright.artifacts.atomic import clean_leftovers, write_file, write_folder
 from netwright.artifacts.canonical import canonical_json, digest
-from netwright.artifacts.manifest import read_artifact, write_artifact
+from netwright.artifacts.manifest import read_artifact, read_files, write_artifact
 from netwright.artifacts.tensors import tensors_from_bytes, tensors_to_bytes
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "clean_leftovers",
     "digest",
     "read_artifact",
+    "read_files",
     "tensors_from_bytes",
     "tensors_to_bytes",
     "write_artifact",

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,9 +42,25 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         ArtifactError: If it cannot be written; what stood there before is kept.
     """
-    with _aside(path, needed=sum(map(len, files.values()))) as aside:
+    write_folder_in_turn(path, files.items(), needed=sum(map(len, files.values())))
+
+
+def write_folder_in_turn(
+    path: Path, files: Iterable[tuple[str, bytes]], *, needed: int = 0
+) -> None:
+    """As `write_folder`, with contents that are made one by one: they are never all in memory.
+
+    Args:
+        path: Where.
+        files: Names and contents, taken one by one; names are plain, without folders.
+        needed: Bytes of all of them, as far as known, to say if there is no room.
+
+    Raises:
+        ArtifactError: If it cannot be written; what stood there before is kept.
+    """
+    with _aside(path, needed=needed) as aside:
         aside.mkdir()
-        for name, data in files.items():
+        for name, data in files:
             _write_synced(aside / name, data)
         _sync_folder(aside)
         _put_in_place(aside, path)

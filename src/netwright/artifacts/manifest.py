@@ -5,12 +5,12 @@ manifest.json: {"kind", "format", "files": {name: {"bytes", "sha256"}}, "sha256"
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netwright.artifacts.atomic import write_folder
+from netwright.artifacts.atomic import write_folder_in_turn
 from netwright.artifacts.canonical import digest
 from netwright.errors import ArtifactError
 
@@ -28,12 +28,16 @@ class _Entry:
     sha256: str
 
 
-def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
+Content = bytes | Callable[[], bytes]
+"""What a file holds, or what makes it when its turn comes: a large folder is never whole in memory."""
+
+
+def write_artifact(folder: Path, kind: str, files: Mapping[str, Content]) -> None:
     """Write files and their manifest as one folder, in one step.
 
     Args:
         folder: Where; a folder of the same kind that is there already is replaced, none other.
-        kind: What it holds: `checkpoint`, `network`.
+        kind: What it holds: `checkpoint`, `network`, `bank`.
         files: Contents by plain name.
 
     Raises:
@@ -49,17 +53,40 @@ def write_artifact(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:
             f"{folder} is there already and is no {kind}, expected a new folder or a {kind} to replace. "
             "Choose another path; nothing was changed."
         )
-    listed = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in files.items()
-    }
+    needed = sum(len(content) for content in files.values() if isinstance(content, bytes))
+    write_folder_in_turn(folder, _with_manifest(kind, files), needed=needed)
+
+
+def _with_manifest(kind: str, files: Mapping[str, Content]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents one by one, the manifest that tells of them last."""
+    listed = {}
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content()
+        listed[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        yield name, data
     manifest: dict[str, Any] = {"kind": kind, "format": FORMAT, "files": listed}
     manifest["sha256"] = digest(manifest)
-    write_folder(folder, {**files, MANIFEST: _text(manifest)})
+    yield MANIFEST, _text(manifest)
 
 
 def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
     """Read a folder that `write_artifact` wrote, every byte checked; contents by name.
+
+    Raises:
+        ArtifactError: If anything is missing, added, damaged, newer, or of another kind.
+    """
+    return dict(read_files(folder, kind))
+
+
+def read_files(
+    folder: Path, kind: str, *, first: Sequence[str] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """As `read_artifact`, one file at a time, sorted by name; all names are checked before the first.
+
+    Args:
+        folder: Where.
+        kind: What it must hold.
+        first: Names that come before all others, if they are there.
 
     Raises:
         ArtifactError: If anything is missing, added, damaged, newer, or of another kind.
@@ -72,7 +99,9 @@ def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
             missing, added = sorted(listed - there), sorted(there - listed)
             found = f"lacks {missing} and has unlisted {added}"
             raise _damaged(folder, found, "the files of its manifest")
-        return {entry.name: _read_entry(folder / entry.name, entry) for entry in entries}
+        ranks = {name: rank for rank, name in enumerate(first)}
+        for entry in sorted(entries, key=lambda e: (ranks.get(e.name, len(first)), e.name)):
+            yield entry.name, _read_entry(folder / entry.name, entry)
     except OSError as error:
         raise _unreadable(folder, error) from None
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from netwright.layers import Weight
+from netwright.layers import TableWeight, Weight
 
 _TASKS, _ROWS = 2, 3
 _DROPOUTS = (
@@ -111,6 +111,10 @@ def is_same(found: Tensor, expected: Tensor) -> bool:
 
 
 def _moved_weight(weight: Weight, tasks: Tensor, rng: torch.Generator) -> Weight:
+    if isinstance(weight, TableWeight):
+        # The few that are tried, and not the table.
+        weight = TableWeight(weight.table, weight.slots[tasks.to(weight.slots.device)]).dense()
+        return _moved(weight.detach(), rng)
     if isinstance(weight, Tensor):
         return _moved(weight.detach()[tasks.to(weight.device)], rng)
     moved = {

@@ -1,10 +1,8 @@
 """What maps an embedding to the parameters of T children."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from netwright.conditioners.base import Embedding
@@ -60,9 +58,3 @@ def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> 
 def scale_of(spec: TensorSpec) -> float:
     """The unit of a tensor's corrections: what the child's own initialisation gives it."""
     return spec.std if spec.std > 0 else SCALE_OF_CONSTANTS
-
-
-def flat_base(space: ParameterSpace, base: Mapping[str, Tensor]) -> Tensor:
-    """Initial values of a space's tensors, laid end to end, [P]."""
-    values = [base[name].detach().reshape(-1).float() for name in space.names]
-    return torch.cat([*values, torch.zeros(0)]).clone()

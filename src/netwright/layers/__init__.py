@@ -26,6 +26,7 @@ from netwright.layers.weightless import (
 from netwright.layers.weights import (
     FilmWeight,
     LowRankWeight,
+    TableWeight,
     Weight,
     dense,
     split_weight,
@@ -69,6 +70,7 @@ __all__ = [
     "Kernel",
     "LowRankWeight",
     "Rows",
+    "TableWeight",
     "Weight",
     "affine",
     "call_of",

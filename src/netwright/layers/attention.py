@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.layers.linear import affine
-from netwright.layers.weights import FilmWeight, LowRankWeight, Weight
+from netwright.layers.weights import FilmWeight, LowRankWeight, Weight, dense
 
 
 def run_attention(
@@ -111,7 +111,7 @@ def _thirds(weight: Weight) -> list[Weight]:
     if isinstance(weight, FilmWeight):
         pairs = zip(weight.base.chunk(3), weight.scale.chunk(3, dim=1), strict=True)
         return [FilmWeight(base, scale) for base, scale in pairs]
-    return list(weight.chunk(3, dim=-2))
+    return list(dense(weight).chunk(3, dim=-2))
 
 
 def _mask(

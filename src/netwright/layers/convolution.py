@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from netwright.layers.linear import per_task
 from netwright.layers.rows import Rows
-from netwright.layers.weights import FilmWeight, LowRankWeight, Weight
+from netwright.layers.weights import FilmWeight, LowRankWeight, TableWeight, Weight
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -26,6 +26,7 @@ def run_convolution(module: Convolution, tensors: Mapping[str, Weight], rows: Ro
     """Task t's channels are group t; shared weights, and one task's, run over all rows at once."""
     weight, bias = tensors["weight"], tensors.get("bias")
     assert bias is None or isinstance(bias, Tensor)
+    assert not isinstance(weight, TableWeight)  # tables are of linear layers
     rank = module.weight.dim()
     if isinstance(weight, LowRankWeight) and module.groups > 1:
         # Each group would need a narrow map of its own: such layers are small enough to be formed.

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from netwright.errors import DataError
 from netwright.layers.rows import Rows
-from netwright.layers.weights import FilmWeight, LowRankWeight, Weight
+from netwright.layers.weights import FilmWeight, LowRankWeight, TableWeight, Weight, dense
 
 
 def run_linear(module: nn.Linear, tensors: Mapping[str, Weight], rows: Rows) -> Rows:
@@ -37,6 +37,11 @@ def affine(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
     if isinstance(weight, FilmWeight):
         y = F.linear(x, weight.base) * (1 + weight.scale.unsqueeze(1))
         return y if bias is None else y + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
+    if isinstance(weight, TableWeight):
+        if x.shape[1] == 1:
+            y = weight.times(x.squeeze(1)).unsqueeze(1)
+            return y if bias is None else y + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
+        weight = weight.dense()
     if weight.dim() == 2:
         return _shared(x, weight, bias)
     if len(weight) == 1:
@@ -68,6 +73,7 @@ def run_embedding(module: nn.Embedding, tensors: Mapping[str, Weight], rows: Row
     if isinstance(weight, FilmWeight):
         factor = per_task(1 + weight.scale, 1, ids.dim() + 1)
         return rows.with_separate(F.embedding(ids, weight.base) * factor)
+    weight = dense(weight)
     if weight.dim() == 2:
         return rows.with_separate(F.embedding(ids, weight))
     return rows.with_separate(_lookup(ids, weight))

@@ -5,10 +5,11 @@ one of the pairs below, which it runs as the base over all tasks' rows and the c
 Memory for T tasks then grows by the corrections only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,49 @@ class FilmWeight:
         return [FilmWeight(self.base, scale, self.axis) for scale in self.scale.split(tasks)]
 
 
-Weight = Tensor | LowRankWeight | FilmWeight
+@dataclass(frozen=True)
+class TableWeight:
+    """weight[t] = table[slots[t]].T: one of many networks' in a table, read where it lies.
+
+    Args:
+        table: Inputs by outputs, [S, I, O].
+        slots: Which network's, [T], int64.
+        lookups: Places of rows in the table by I, shared by the layers of one call.
+    """
+
+    table: Tensor
+    slots: Tensor
+    lookups: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> int:
+        """T."""
+        return len(self.slots)
+
+    def dense(self) -> Tensor:
+        """The weights themselves, [T, O, I]."""
+        return self.table.index_select(0, self.slots).transpose(1, 2)
+
+    def split(self, tasks: int) -> list["TableWeight"]:
+        """Parts of at most so many tasks."""
+        return [TableWeight(self.table, slots) for slots in self.slots.split(tasks)]
+
+    def times(self, x: Tensor) -> Tensor:
+        """table[slots[t]].T @ x[t] for one row per task, x [T, I]: [T, O].
+
+        A weighted sum of rows of the table, which `embedding_bag` takes without a copy of them: several
+        times faster than to gather weights and multiply.
+        """
+        inputs = self.table.shape[1]
+        places = self.lookups.get(inputs)
+        if places is None:
+            places = torch.arange(inputs, device=x.device) + self.slots.unsqueeze(1) * inputs
+            self.lookups[inputs] = places
+        rows = self.table.flatten(0, 1)
+        return F.embedding_bag(places, rows, per_sample_weights=x, mode="sum")
+
+
+Weight = Tensor | LowRankWeight | FilmWeight | TableWeight
 
 
 def dense(weight: Weight) -> Tensor:

@@ -1,0 +1,6 @@
+"""Many generated networks resident at once, run together, saved together."""
+
+from netwright.bank.bank import NetworkBank
+from netwright.bank.table import AtRest, Table
+
+__all__ = ["AtRest", "NetworkBank", "Table"]
