@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         objectives,
         tasks,
     )
+    from netwright.bank import NetworkBank
     from netwright.child import Child
     from netwright.conditions import Condition, ExampleSet
     from netwright.emission import BiasOnly, Film, Frozen, Full, LowRank, Shared
@@ -42,6 +43,7 @@ _HOMES = {
     "GeneratedNetwork": "netwright.generated",
     "Hypernetwork": "netwright.hypernetwork",
     "LowRank": "netwright.emission",
+    "NetworkBank": "netwright.bank",
     "ParameterSpace": "netwright.space",
     "Shared": "netwright.emission",
     "evaluate": "netwright.evaluation",
@@ -64,6 +66,7 @@ __all__ = [
     "GeneratedNetwork",
     "Hypernetwork",
     "LowRank",
+    "NetworkBank",
     "ParameterSpace",
     "Shared",
     "__version__",

@@ -136,6 +136,43 @@ def test_pictures_become_a_network_that_names_classes(run, trained, tmp_path):
     assert all(re.search(r"class\d/\d\.png\tclass\d  \d\.\d{3}$", line) for line in lines)
 
 
+def test_many_tasks_become_shards_that_a_bank_reads(run, trained, tmp_path):
+    lines = ["store,day,size,kind,units"]
+    lines += [
+        f"new{i},{i / 9:.2f},{1 + i % 7},{'ab'[i % 2]},{i}" for i in range(9) for _ in range(3)
+    ]
+    (tmp_path / "new.csv").write_text("\n".join(lines) + "\n")
+    command = ["generate", trained / "runs/sales", "--many", "new.csv", "--out", "bank"]
+    for shard, words in (
+        ("1/2", "written in"),
+        ("2/2", "written in"),
+        ("1/2", "there already, whole"),
+    ):
+        code, out, err = run(*command, "--shard", shard)
+        assert code == 0, err
+        assert words in out
+    bank = nw.NetworkBank.load(tmp_path / "bank")
+    assert bank.ids == tuple(f"new{i}" for i in range(9))
+    (tmp_path / "one.csv").write_text("\n".join([lines[0], *lines[1:4]]) + "\n")
+    assert run("generate", trained / "runs/sales", "--support", "one.csv", "--out", "net")[0] == 0
+    x = torch.randn(1, *bank.child.architecture.input_shape)
+    alone = nw.load_network(tmp_path / "net")(x)
+    torch.testing.assert_close(bank.run(["new0"], x), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_many_conditions_as_arrays_keep_their_ids(run, trained, tmp_path):
+    rng = np.random.default_rng(0)
+    ids = np.array([2**40, 7, -1])
+    np.savez(
+        tmp_path / "many.npz", x=rng.normal(size=(3, 4, 1)), y=rng.normal(size=(3, 4)), ids=ids
+    )
+    command = ["generate", trained / "runs/sine", "--many", "many.npz", "--out", "bank", "--json"]
+    code, out, _ = run(*command)
+    assert code == 0
+    assert json.loads(out)["networks"] == 3
+    assert nw.NetworkBank.load(tmp_path / "bank").ids == (2**40, 7, -1)
+
+
 def test_a_table_becomes_a_network_that_answers_in_units(run, trained, tmp_path):
     (tmp_path / "new.csv").write_text("day,size,kind,units\n0.1,3,a,4.5\n0.2,6,b,7\n0.3,2,a,2\n")
     code, out, _ = run("generate", trained / "runs/sales", "--support", "new.csv", "--out", "net")
@@ -241,6 +278,18 @@ MISTAKES = [
     (["evaluate", "RUNS/photos", "--split", "dev"], 1, "`--split` is 'dev'"),
     (["evaluate", "RUNS/photos", "--tasks", 1], 1, "`--tasks` is 1"),
     (["generate", "RUNS/photos", "--support", "nowhere", "--out", "n"], 1, "nowhere is not there"),
+    (["generate", "RUNS/sine", "--out", "n"], 1, "Give either --support, for one task, or --many"),
+    (
+        ["generate", "RUNS/sine", "--many", "wide.npz", "--out", "n", "--shard", "0/2"],
+        1,
+        "`--shard` is '0/2', expected such as 3/16",
+    ),
+    (["generate", "RUNS/sine", "--many", "noy.npz", "--out", "n"], 1, "holds x and lacks y"),
+    (
+        ["generate", "RUNS/sine", "--many", "wide.npz", "--out", "n"],
+        1,
+        "expected [T, S, *] and [T, S]",
+    ),
     (["generate", "RUNS/photos", "--support", "empty", "--out", "n"], 1, "holds no pictures"),
     (
         ["generate", "RUNS/photos", "--support", "one", "--out", "n"],

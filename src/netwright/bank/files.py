@@ -1,8 +1,8 @@
 """Banks of networks as folders: shards of tensors, their ids, and what is needed to run them.
 
 config.json                  the child, how networks are kept, how many there are, which shard it is
-ids-00000.json               ids of the first file's networks, in order
-networks-00000.safetensors   their tensors, each [k, *shape]
+00000-ids.json               ids of the first file's networks, in order
+00000-networks.safetensors   their tensors, each [k, *shape]
 shared.safetensors           what all networks share, where they share anything
 """
 
@@ -88,8 +88,8 @@ def write_blocks(
             # Made with its ids, which are written first; let go as soon as it is written.
             return tensors_to_bytes(pending.pop().params)
 
-        files[f"ids-{i:05d}.json"] = ids
-        files[f"networks-{i:05d}.safetensors"] = networks
+        files[f"{i:05d}-ids.json"] = ids
+        files[f"{i:05d}-networks.safetensors"] = networks
     shared = shared_tensors(child)
     if shared:
         files["shared.safetensors"] = tensors_to_bytes(shared)
@@ -192,9 +192,9 @@ def read_config(folder: Path) -> tuple[BankConfig, Iterator[tuple[str, bytes]]]:
 def _blocks_of(folder: Path, files: Iterator[tuple[str, bytes]]) -> Iterator[Block]:
     ids: list[Hashable] = []
     for name, data in files:
-        if name.startswith("ids-"):
+        if name.endswith("-ids.json"):
             ids = json.loads(data)
-        elif name.startswith("networks-"):
+        elif name.endswith("-networks.safetensors"):
             yield Block(ids, tensors_from_bytes(data, str(folder / name)))
 
 

@@ -162,17 +162,36 @@ def evaluate(
 @app.command()
 def generate(
     run: RunFolder,
-    support: Annotated[
-        Path,
-        typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder to make, or a file: .safetensors or .onnx.")],
+    support: Annotated[
+        Path | None,
+        typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
+    ] = None,
+    many: Annotated[
+        Path | None,
+        typer.Option(
+            help="Many tasks at once: .npz with x [T, S, ...], y, perhaps mask, context, ids; or a "
+            "table with the task column."
+        ),
+    ] = None,
+    shard: Annotated[
+        str, typer.Option(help="With --many: which part of how many, as 3/16.")
+    ] = "1/1",
+    at_rest: Annotated[
+        str, typer.Option(help="With --many: float32, float16 or int8 in banks that read it.")
+    ] = "float32",
     as_json: Json = False,
 ) -> None:
-    """Write a network for a new task from its support set."""
-    from netwright.cli.generate import run_generate
+    """Write a network for a new task from its support set, or --many networks for many tasks."""
+    from netwright.cli.generate import run_generate, run_generate_many
+    from netwright.errors import RunError
 
-    run_generate(run, support, out, as_json=as_json)
+    if (support is None) == (many is None):
+        raise RunError("Give either --support, for one task, or --many, for many.")
+    if support is not None:
+        run_generate(run, support, out, as_json=as_json)
+    elif many is not None:
+        run_generate_many(run, many, out, shard=shard, at_rest=at_rest, as_json=as_json)
 
 
 @app.command()

@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from netwright.artifacts import tensors_to_bytes, write_file
-from netwright.cli.inputs import support_of
+from netwright.bank import write_shard
+from netwright.cli.inputs import conditions_of, support_of
 from netwright.cli.output import print_json
 from netwright.conditions import Condition
 from netwright.errors import RunError
@@ -49,6 +50,59 @@ def run_generate(run_folder: Path, support: Path, out: Path, *, as_json: bool) -
     print(f"in {milliseconds:.1f} ms; outputs: {', '.join(labels) or network.size}")
     if out.is_dir():
         print(f"next: netwright predict {out} INPUTS")
+
+
+def run_generate_many(
+    run_folder: Path, many: Path, out: Path, *, shard: str, at_rest: str, as_json: bool
+) -> None:
+    """Write the networks of one shard of many tasks, or find that they are there."""
+    index, of = _shard(shard)
+    hypernetwork, run = load_hypernetwork(run_folder)
+    condition, ids = conditions_of(
+        many, hypernetwork.preparation, exchangeable=hypernetwork.child.class_head is not None
+    )
+    started = time.perf_counter()
+    done = write_shard(
+        hypernetwork,
+        condition,
+        ids,
+        out,
+        shard=(index, of),
+        at_rest=at_rest,  # type: ignore[arg-type]
+    )
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json(
+            {
+                "folder": done.folder,
+                "run": run.digest,
+                "networks": done.networks,
+                "of": len(ids),
+                "was_there": done.was_there,
+                "mended": done.mended,
+                "seconds": seconds,
+            }
+        )
+        return
+    if done.mended:
+        print(f"written anew: {done.mended}")
+    what = "there already, whole" if done.was_there else f"written in {seconds:.1f} s"
+    print(f"{done.folder}: {done.networks:,} networks of {len(ids):,}, {what}")
+    if of > 1:
+        print(f"next: the other shards of {of}; netwright.NetworkBank.load({str(out)!r}) reads all")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Which shard of how many, from 0, from `3/16`."""
+    first, slash, second = text.partition("/")
+    if (
+        not slash
+        or not first.isdigit()
+        or not second.isdigit()
+        or not 1 <= int(first) <= int(second)
+    ):
+        raise RunError(f"`--shard` is {text!r}, expected such as 3/16: the third of sixteen.")
+    return int(first) - 1, int(second)
 
 
 def _save(network: GeneratedNetwork, out: Path) -> None:

@@ -1,7 +1,7 @@
 """Support sets and inputs from what a person has: pictures, tables, arrays."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netwright.conditions import ExampleSet
+from netwright.conditions import Condition, ExampleSet
 from netwright.errors import DataError
 from netwright.tasks.columns import TABLE_ENDINGS
 from netwright.tasks.images import read_pictures, read_support
@@ -41,6 +41,67 @@ def support_of(
         return _arrays(path, exchangeable)
     _check_pictures(path, input_shape)
     return read_support(path, image_size=input_shape[1], channels=input_shape[0])
+
+
+def conditions_of(
+    path: Path, preparation: Mapping[str, Any] | None, *, exchangeable: bool
+) -> tuple[Condition, Sequence[str | int]]:
+    """The conditions of many tasks, and an id of each.
+
+    Args:
+        path: An .npz with `x` [T, S, *] and `y` [T, S] or [T, S, C], perhaps `mask` [T, S]; or `context`
+            [T, D]; perhaps `ids` [T]. Or a table with the task column.
+        preparation: How rows of a table become inputs, where the run has one.
+        exchangeable: Whether y must be classes of each task's own.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    if path.suffix.lower() in TABLE_ENDINGS:
+        examples, names = _table(preparation, path).supports(path)
+        return Condition(examples=examples), names
+    arrays = _read_npz(path, optional=("x", "y", "mask", "context", "identity"))
+    given: dict[str, Any] = {n: arrays[n] for n in ("context", "identity") if n in arrays}
+    if "identity" in given:
+        given["identity"] = given["identity"].long()
+    if "x" in arrays:
+        given["examples"] = _many_examples(path, arrays, exchangeable)
+    if not given:
+        raise DataError(f"{path} holds neither x and y nor context, expected one of them.")
+    condition = Condition(**given)
+    return condition, _read_ids(path) or list(range(condition.tasks))
+
+
+def _read_ids(path: Path) -> list[str | int]:
+    """Ids of an .npz, as text or whole numbers; empty if there are none."""
+    with np.load(path, allow_pickle=False) as file:
+        if "ids" not in file.files:
+            return []
+        ids = file["ids"]
+    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
+        raise DataError(
+            f"{path} has ids {list(ids.shape)} of {ids.dtype}, expected [T], text or whole numbers."
+        )
+    values: list[str | int] = ids.tolist()
+    return values
+
+
+def _many_examples(path: Path, arrays: Mapping[str, Tensor], exchangeable: bool) -> ExampleSet:
+    if "y" not in arrays:
+        raise DataError(f"{path} holds x and lacks y, expected both.")
+    x, y = arrays["x"], arrays["y"]
+    if x.dim() < 3 or y.shape[:2] != x.shape[:2]:
+        raise DataError(
+            f"{path} has x {list(x.shape)} and y {list(y.shape)}, expected [T, S, *] and [T, S] or "
+            "[T, S, C]."
+        )
+    mask = arrays.get("mask")
+    is_real = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
+    if is_real.shape != x.shape[:2]:
+        raise DataError(f"{path} has mask {list(is_real.shape)}, expected {list(x.shape[:2])}.")
+    if exchangeable:
+        return ExampleSet(x, y.long(), is_real, int(y.max()) + 1)
+    return ExampleSet(x, y if y.dim() > 2 else y.unsqueeze(2), is_real)
 
 
 def inputs_of(
@@ -96,9 +157,10 @@ def _arrays(path: Path, exchangeable: bool) -> tuple[ExampleSet, tuple[str, ...]
     return ExampleSet.of(x[None], classes[None]), tuple(str(int(name)) for name in names)
 
 
-def _read_npz(path: Path, *names: str) -> dict[str, Tensor]:
+def _read_npz(path: Path, *names: str, optional: Sequence[str] = ()) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as file:
+            names = (*names, *(name for name in optional if name in file.files))
             if missing := [name for name in names if name not in file.files]:
                 raise DataError(
                     f"{path} holds {file.files} and lacks {missing}, expected {list(names)}."

@@ -93,18 +93,46 @@ class TablePreparation:
             if len(tasks) > 1:
                 raise DataError(
                     f"{path} has {len(tasks)} values of {self.task!r}, expected the rows of one task. "
-                    "Split it into a file per task."
+                    "Split it into a file per task, or write a network for each with --many."
                 )
-        target = require(columns, self.target, "the target")
-        y, is_known = self.encode_target(target)
+        x, y = self._known_rows(path, columns)[:2]
+        classes = len(self.labels) or None
+        return ExampleSet.of(x[None], y[None], classes=classes)
+
+    def supports(self, path: str | Path) -> tuple[ExampleSet, tuple[str, ...]]:
+        """A support set per value of the task column, T of them, padded; and these values in order.
+
+        Raises:
+            DataError: If a column is missing, or no row has a target.
+        """
+        columns = self._read(path, required=(self.task, self.target))
+        x, y, is_known = self._known_rows(path, columns)
+        names = np.array([name or "" for name in as_text(columns[self.task])])[is_known]
+        if (names == "").any():
+            raise DataError(
+                f"{path} has rows without {self.task!r}, expected to know whose they are. "
+                "Fill it in or leave them out."
+            )
+        tasks, owner, counts = np.unique(names, return_inverse=True, return_counts=True)
+        order = owner.argsort(kind="stable")
+        place = np.arange(len(order)) - np.repeat(counts.cumsum() - counts, counts)
+        rows = torch.from_numpy(order)
+        at = torch.from_numpy(owner[order]), torch.from_numpy(place)
+        padded_x = x.new_zeros(len(tasks), counts.max(), x.shape[1])
+        padded_y = y.new_zeros(len(tasks), counts.max(), *y.shape[1:])
+        mask = torch.zeros(len(tasks), counts.max(), dtype=torch.bool)
+        padded_x[at], padded_y[at], mask[at] = x[rows], y[rows], True
+        return ExampleSet(padded_x, padded_y, mask, len(self.labels) or None), tuple(tasks.tolist())
+
+    def _known_rows(self, path: str | Path, columns: Columns) -> tuple[Tensor, Tensor, np.ndarray]:
+        """Inputs and targets of rows whose target is known, and which rows these are."""
+        y, is_known = self.encode_target(require(columns, self.target, "the target"))
         if not is_known.any():
             raise DataError(
                 f"{path} has no row with a known {self.target!r}, expected at least one."
             )
-        x = torch.from_numpy(self.encoder.encode(columns))
-        known = torch.from_numpy(is_known)
-        classes = len(self.labels) or None
-        return ExampleSet.of(x[known][None], torch.from_numpy(y)[known][None], classes=classes)
+        x = self.encoder.encode(columns)[is_known]
+        return torch.from_numpy(x), torch.from_numpy(y[is_known]), is_known
 
     def _read(self, path: str | Path, required: Sequence[str] = ()) -> Columns:
         # A small file may hold digits only where training saw text: types are training's.
