@@ -111,6 +111,7 @@ class Hypernetwork(nn.Module):
         return {
             "child": to_record(architecture) if isinstance(architecture, Architecture) else None,
             "emissions": self.child.emission_records(),
+            "precision": self.child.precision,
             "space": self.child.space.digest,
             "conditioner": [
                 {"name": _name_of(part, CONDITIONERS), **part.options()}
@@ -139,7 +140,11 @@ class Hypernetwork(nn.Module):
                     "Pass the `Child` that it was trained with."
                 )
             architecture = architecture_from_record(record["child"])
-            child = Child(architecture, emissions=list(record.get("emissions", {}).items()))
+            child = Child(
+                architecture,
+                emissions=list(record.get("emissions", {}).items()),
+                precision=record.get("precision", "float32"),
+            )
         if child.space.digest != record["space"]:
             raise RunError(
                 f"The child has space {child.space.digest}, expected {record['space']}. "
@@ -159,13 +164,19 @@ class Hypernetwork(nn.Module):
 
     @torch.no_grad()
     def generate_many(
-        self, condition: Condition, *, labels: Sequence[Sequence[str]] = ()
+        self,
+        condition: Condition,
+        *,
+        labels: Sequence[Sequence[str]] = (),
+        max_bytes: int | None = None,
     ) -> list[GeneratedNetwork]:
         """Write a network per task of a condition with T tasks.
 
         Args:
             condition: What to write from, T tasks.
             labels: Names of the outputs, per task.
+            max_bytes: Most bytes of parameters that one forward pass writes; several passes are
+                made if need be. None for one pass.
 
         Raises:
             ConditionError: If the condition is empty, not finite, or lacks what is read.
@@ -174,13 +185,22 @@ class Hypernetwork(nn.Module):
         condition.check()
         was_training = self.training
         # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
+        tasks = condition.tasks
+        each = tasks if max_bytes is None else max(1, max_bytes // (4 * self.child.space.size))
+        networks: list[GeneratedNetwork] = []
         try:
-            params = self.eval()(condition)
+            self.eval()
             written_by = weights_digest(self)
-            return [
-                self._network(params, t, condition, written_by, tuple(labels[t]) if labels else ())
-                for t in range(condition.tasks)
-            ]
+            for first in range(0, tasks, each):
+                own = condition.rows(slice(first, first + each))
+                params = self(own)
+                networks += [
+                    self._network(
+                        params, t, own, written_by, tuple(labels[first + t]) if labels else ()
+                    )
+                    for t in range(own.tasks)
+                ]
+            return networks
         finally:
             self.train(was_training)
 

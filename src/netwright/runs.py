@@ -30,6 +30,8 @@ class TrainingRecord(_Record):
         clip: Largest norm of the gradient.
         stages: Whether children are differentiated all at once (`one`), a few tasks at a time
             (`two`), or as is faster (`auto`).
+        recompute: Whether what the hypernetwork computes on the way is computed again for its gradient
+            and not kept: less memory, one more forward pass.
         average: Decay of the running average of weights that is evaluated and used; 0 for none.
         validate_every: Steps between validations.
         validation_tasks: Tasks per validation, the same each time.
@@ -47,6 +49,7 @@ class TrainingRecord(_Record):
     weight_decay: float = Field(default=1e-4, ge=0)
     clip: PositiveFloat = 1.0
     stages: Literal["auto", "one", "two"] = "auto"
+    recompute: bool = False
     average: float = Field(default=0.0, ge=0, lt=1)
     validate_every: PositiveInt = 500
     validation_tasks: PositiveInt = 200

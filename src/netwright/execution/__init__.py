@@ -11,7 +11,7 @@ How, from the fastest to what always works:
 The answer is the same whichever it is.
 """
 
-from netwright.execution.executor import Executor, Strategy, check_rows
+from netwright.execution.executor import Executor, Precision, Strategy, check_rows
 from netwright.execution.plan import Plan, PlanLine
 
-__all__ = ["Executor", "Plan", "PlanLine", "Strategy", "check_rows"]
+__all__ = ["Executor", "Plan", "PlanLine", "Precision", "Strategy", "check_rows"]

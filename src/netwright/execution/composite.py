@@ -3,8 +3,8 @@
 The code of a module mostly calls its parts and handles rows between them: adds, reshapes, pools. Run on
 [T * N, *] in place of [N, *] it does the same for every row. Only the parts that have weights of their
 own per task must know which task a row is of; here their `forward` is replaced, on a copy of the module
-that holds no values of such weights. Code that reads one in passing meets a tensor on the meta device,
-and is found out.
+that holds no values of such weights. Code that reads one in passing is found out by trying it first: see
+`netwright.execution.probe`.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,8 @@
 import copy
 import threading
 from collections.abc import Mapping
-from typing import Literal, get_args
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,10 @@ from netwright.execution.fallback import Fallback
 from netwright.execution.plan import Chunking, Plan, PlanLine
 from netwright.execution.probe import reason_against
 from netwright.execution.slots import first_paths, skeleton_of, slots_of
-from netwright.layers import Rows, Weight, dense, kernel_of, split_weight
+from netwright.layers import Rows, Weight, dense, dtype_of, kernel_of, split_weight
 
 Strategy = Literal["auto", "kernels", "vmap", "loop"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Executor:
@@ -26,10 +28,13 @@ class Executor:
     Args:
         module: The template. It is read, never written.
         generated: Names of its tensors that differ between tasks.
+        precision: In what kernels multiply; `vmap` and `loop` are always in full.
     """
 
-    def __init__(self, module: nn.Module, generated: frozenset[str]) -> None:
-        self._module, self._generated = module, generated
+    def __init__(
+        self, module: nn.Module, generated: frozenset[str], precision: Precision = "float32"
+    ) -> None:
+        self._module, self._generated, self._precision = module, generated, precision
         self._slots, self._paths = slots_of(module), first_paths(module)
         self._fallback = Fallback(module)
         self._is_chain = is_chain(module)
@@ -40,13 +45,13 @@ class Executor:
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Executor":
         # Thread-local copies of the module cannot be copied and need not be.
-        return Executor(copy.deepcopy(self._module, memo), self._generated)
+        return Executor(copy.deepcopy(self._module, memo), self._generated, self._precision)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"module": self._module, "generated": self._generated}
+        return {"args": (self._module, self._generated, self._precision)}
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        Executor.__init__(self, state["module"], state["generated"])  # type: ignore[arg-type]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Executor.__init__(self, *state["args"])
 
     def run(
         self,
@@ -123,10 +128,26 @@ class Executor:
 
     def _run_at_once(self, frame: Frame, x: Tensor) -> Tensor:
         if self._is_chain:
-            return self._chain(frame.training).run(frame, Rows(x, len(x))).separate
+            with self._autocast(x):
+                y = self._chain(frame.training).run(frame, Rows(x, len(x))).separate
+            return self._in_full(y, frame)
         if self._reason_against_composite(frame, x) is None:
-            return self._composite().run(frame, x)
+            with self._autocast(x):
+                y = self._composite().run(frame, x)
+            return self._in_full(y, frame)
         return self._run_fallback(frame.weights, frame.common, x, "auto", frame.training)
+
+    def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
+        """Within, products are taken in the precision asked for; sums and norms stay as they are."""
+        if self._precision == "float32":
+            return nullcontext()
+        return torch.autocast(x.device.type, dtype=getattr(torch, self._precision))
+
+    def _in_full(self, y: Tensor, frame: Frame) -> Tensor:
+        """Outputs in the precision of the weights that were passed."""
+        if self._precision == "float32" or not y.is_floating_point():
+            return y
+        return y.to(next((dtype_of(weight) for weight in frame.weights.values()), torch.float32))
 
     def _reason_against_composite(self, frame: Frame, x: Tensor) -> str | None:
         """Why the module's own code cannot run on all rows at once; found out once per kind of input."""
@@ -226,4 +247,4 @@ def check_rows(y: Tensor, x: Tensor) -> None:
         )
 
 
-__all__ = ["Executor", "Strategy", "check_rows"]
+__all__ = ["Executor", "Precision", "Strategy", "check_rows"]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from netwright.layers import TableWeight, Weight
@@ -31,6 +32,10 @@ class DecidesByValuesError(Exception):
     """The code looked at values of activations to decide what to do."""
 
 
+class ReadsAWeightError(Exception):
+    """The code used a weight that differs between tasks outside of the part that it belongs to."""
+
+
 class _NoDropout(TorchFunctionMode):
     """Dropout passes its input on: two ways of running could not draw the same."""
 
@@ -45,8 +50,11 @@ class _NoDropout(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-class _NoDecisions(TorchDispatchMode):
-    """Refuses what reads values of tensors into Python, or makes shapes of them.
+class _OnlyRows(TorchDispatchMode):
+    """Refuses what reads values of tensors into Python, or weights that have none.
+
+    Some operators take a tensor on the meta device beside others without a word, and leave their output
+    as they found the memory: no comparison of results would be sure to find that out.
 
     Args:
         is_exempt: Whether what runs now is no code of the module's, but one of our kernels.
@@ -59,6 +67,8 @@ class _NoDecisions(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if any(isinstance(a, Tensor) and a.is_meta for a in pytree.tree_leaves((args, kwargs))):
+            raise ReadsAWeightError(f"it reads a weight in passing ({func})")
         tags = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
         if any(tag in func.tags for tag in tags) and not self.is_exempt():
             raise DecidesByValuesError(f"it decides by values ({func})")
@@ -85,10 +95,11 @@ def reason_against(
 ) -> str | None:
     """Why the code of a composite cannot run on the rows of all tasks; None if it can."""
     own, example = small_example(weights, x)
-    with torch.no_grad(), _kept_random_state(x.device), _NoDropout():
+    in_full = torch.autocast(x.device.type, enabled=False)
+    with torch.no_grad(), in_full, _kept_random_state(x.device), _NoDropout():
         try:
             expected = loop(own, example)
-            with _NoDecisions(is_inside_unit):
+            with _OnlyRows(is_inside_unit):
                 found = composite(own, example)
         # Whatever a user's code may raise on such an example, or where weights have no values: it is run
         # otherwise, and an error of the user's own comes up there.

@@ -40,8 +40,7 @@ def own_slots(part: nn.Module, path: str) -> dict[str, str]:
 def skeleton_of(module: nn.Module, *, keeps: Callable[[str], bool]) -> nn.Module:
     """A copy whose tensors have no values (they are on the meta device), but for those it `keeps`.
 
-    Kept ones are the module's own, not copies. A tensor without values poisons whatever is computed
-    from it, so that code which reads a weight in passing is found out.
+    Kept ones are the module's own, not copies.
     """
     memo: dict[int, object] = {}
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:

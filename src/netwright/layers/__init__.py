@@ -29,8 +29,8 @@ from netwright.layers.weights import (
     TableWeight,
     Weight,
     dense,
+    dtype_of,
     split_weight,
-    tasks_of,
 )
 
 Kernel = Callable[..., Rows]
@@ -75,9 +75,9 @@ __all__ = [
     "affine",
     "call_of",
     "dense",
+    "dtype_of",
     "kernel_of",
     "split_weight",
-    "tasks_of",
 ]
 
 

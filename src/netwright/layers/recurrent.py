@@ -78,6 +78,7 @@ def run_recurrent_cell(
         state = tuple(part.unflatten(0, (tasks, -1)) for part in given)
     inputs = affine(rows, tensors["weight_ih"], _bias(tensors, "bias_ih"))
     hidden = affine(state[0], tensors["weight_hh"], _bias(tensors, "bias_hh"))
+    inputs, hidden = inputs.to(state[0].dtype), hidden.to(state[0].dtype)
     new = tuple(part.flatten(0, 1) for part in _step_of(module)(inputs, hidden, state))
     return (new[0], new[1]) if count == 2 else new[0]
 
@@ -94,6 +95,8 @@ def _run_direction(
     inputs = affine(
         sequence.flatten(1, 2), tensors[f"weight_ih{suffix}"], _bias(tensors, f"bias_ih{suffix}")
     ).unflatten(1, (-1, steps))
+    # Products may be taken in half precision; what is summed over time is not.
+    inputs = inputs.to(state[0].dtype)
     hidden_map = _hoisted(tensors[f"weight_hh{suffix}"], _bias(tensors, f"bias_hh{suffix}"))
     step = _step_of(module)
     backwards = suffix.endswith("_reverse")
@@ -101,7 +104,7 @@ def _run_direction(
     times = inputs.unbind(2)
     outputs = []
     for projected in reversed(times) if backwards else times:
-        state = step(projected, hidden_map(state[0]), state)
+        state = step(projected, hidden_map(state[0]).to(projected.dtype), state)
         outputs.append(state[0])
     return torch.stack(outputs[::-1] if backwards else outputs, dim=2), state
 
@@ -136,7 +139,7 @@ def _gru_step(inputs: Tensor, hidden: Tensor, state: State) -> State:
     gates_h, new_h = hidden.split([2 * size, size], dim=-1)
     reset, update = torch.sigmoid(gates_in + gates_h).chunk(2, dim=-1)
     new = torch.tanh(torch.addcmul(new_in, reset, new_h))
-    return (torch.lerp(new, h.to(new.dtype), update),)
+    return (torch.lerp(new, h, update),)
 
 
 def _lstm_step(inputs: Tensor, hidden: Tensor, state: State) -> State:

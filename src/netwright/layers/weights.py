@@ -137,6 +137,10 @@ def split_weight(weight: Weight, tasks: int) -> "list[Weight]":
     return list(weight.split(tasks))
 
 
-def tasks_of(weight: Weight) -> int:
-    """T of a weight with a task axis."""
-    return len(weight) if isinstance(weight, Tensor) else weight.tasks
+def dtype_of(weight: Weight) -> torch.dtype:
+    """Of the numbers that differ between tasks."""
+    if isinstance(weight, Tensor):
+        return weight.dtype
+    first = next(value for name, value in vars(weight).items() if name != "base")
+    dtype: torch.dtype = first.dtype
+    return dtype

@@ -6,20 +6,25 @@ and keeps these in a cache; then one backward pass goes through the hypernetwork
 same. Nothing is ever split *through* the hypernetwork: its products stay whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from netwright.child import Child
+from netwright.conditions import Condition
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
 from netwright.tasks.base import TaskBatch
 
 Stages = Literal["auto", "one", "two"]
+Writes = Callable[[Condition], dict[str, Tensor]]
+"""What writes params from conditions: a hypernetwork, or one whose activations are not kept."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def training_step(
     *,
     clip: float,
     stages: Stages = "auto",
+    recompute: bool = False,
 ) -> StepResult:
     """Update the hypernetwork on T tasks; a task whose loss is not finite is left out.
 
@@ -57,13 +63,17 @@ def training_step(
         batch: T tasks.
         clip: Largest norm of the gradient; infinity for none.
         stages: `one`, `two`, or `auto`: two where the activations of all tasks are large.
+        recompute: Whether the hypernetwork's own activations are computed again and not kept.
     """
     optimiser.zero_grad(set_to_none=True)
+    write: Writes = partial(_recomputed, hypernetwork) if recompute else hypernetwork
     chunk = hypernetwork.child.tasks_per_stage(batch.query.x)
     if stages == "two" or (stages == "auto" and chunk < batch.tasks):
-        score = _two_stages(hypernetwork, objective, batch, min(chunk, -(-batch.tasks // 2)))
+        score = _two_stages(
+            write, hypernetwork.child, objective, batch, min(chunk, -(-batch.tasks // 2))
+        )
     else:
-        score = _one_stage(hypernetwork, objective, batch)
+        score = _one_stage(write, hypernetwork.child, objective, batch)
     left_out = batch.tasks - len(score.loss)
     if not len(score.loss):
         return StepResult(None, {}, 0.0, left_out)
@@ -79,25 +89,30 @@ def training_step(
     return StepResult(loss, {n: float(v.mean()) for n, v in score.metrics.items()}, norm, left_out)
 
 
-def _one_stage(hypernetwork: Hypernetwork, objective: Objective, batch: TaskBatch) -> Score:
+def _recomputed(hypernetwork: Hypernetwork, condition: Condition) -> dict[str, Tensor]:
+    params: dict[str, Tensor] = checkpoint(hypernetwork, condition, use_reentrant=False)
+    return params
+
+
+def _one_stage(write: Writes, child: Child, objective: Objective, batch: TaskBatch) -> Score:
     """Gradients of the mean loss over tasks whose loss is finite, and their score."""
-    score = objective(hypernetwork.child, hypernetwork(batch.condition), batch)
+    score = objective(child, write(batch.condition), batch)
     keep = _finite(score)
     if keep is not None:
         # Masking the loss would not do: 0 * infinity in the backward pass poisons every gradient.
         if not len(keep):
             return _rows(score, keep)
         batch = batch.rows(keep)
-        score = objective(hypernetwork.child, hypernetwork(batch.condition), batch)
+        score = objective(child, write(batch.condition), batch)
     score.loss.mean().backward()
     return score
 
 
 def _two_stages(
-    hypernetwork: Hypernetwork, objective: Objective, batch: TaskBatch, chunk: int
+    write: Writes, child: Child, objective: Objective, batch: TaskBatch, chunk: int
 ) -> Score:
     """As `_one_stage`, children a chunk of tasks at a time."""
-    params = hypernetwork(batch.condition)
+    params = write(batch.condition)
     written = {name: value.detach().split(chunk) for name, value in params.items()}
     scores: list[Score] = []
     gradients: dict[str, list[Tensor]] = {name: [] for name in params}
@@ -107,13 +122,13 @@ def _two_stages(
             for name, pieces in written.items()
         }
         part = batch.rows(slice(first, first + chunk))
-        scores.append(_differentiate(hypernetwork.child, objective, leaves, part))
+        scores.append(_differentiate(child, objective, leaves, part))
         for name, leaf in leaves.items():
             gradients[name].append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
     counted = sum(len(score.loss) for score in scores)
     if counted:
         # The mean is over the tasks that counted, which are known only now.
-        for parameter in hypernetwork.child.parameters():
+        for parameter in child.parameters():
             if parameter.grad is not None:
                 parameter.grad /= counted
         reached = [name for name, value in params.items() if value.requires_grad]

@@ -222,6 +222,7 @@ class _Training:
                 batch,
                 clip=record.clip,
                 stages=record.stages,
+                recompute=record.recompute,
             )
         if self.average is not None and done.loss is not None:
             self.average.update(step)
