@@ -16,6 +16,7 @@ import torch
 
 import netwright as nw
 from netwright.evaluation import Evaluation
+from netwright.process import keep_freed_memory
 from netwright.tasks import Split
 from netwright.training import Checkpoints, curves
 
@@ -38,7 +39,7 @@ def train(seed: int, steps: int, head: str, runs: Path, weight_decay: float) -> 
     there = Checkpoints(folder).steps()
     if there and there[-1] == steps:
         return folder
-    tasks = nw.tasks.Omniglot(ways=20, shots=1, queries=5, jitter=2, warps=5)
+    tasks = nw.tasks.Omniglot(ways=20, shots=1, queries=5, jitter=2, warps="fresh")
     result = nw.train(
         nw.make_hypernetwork(tasks.shape, seed=seed, head=head),
         tasks,
@@ -48,6 +49,7 @@ def train(seed: int, steps: int, head: str, runs: Path, weight_decay: float) -> 
         tasks=16,
         learning_rate=LEARNING_RATE,
         weight_decay=weight_decay,
+        average=0.999,
         validate_every=max(1, steps // 20),
         validation_tasks=400,
         checkpoint_every=1_000,
@@ -116,6 +118,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     heads = ["anchored", "anchor-only", "residual-only"] if arguments.heads else ["anchored"]
     for seed in arguments.seeds:
         for head in heads:

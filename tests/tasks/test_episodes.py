@@ -133,55 +133,6 @@ def test_pools_that_cannot_serve_and_impossible_sizes_are_refused():
             size.check()
 
 
-def picture_pool(classes=30, count=6):
-    """An off-centre blob per class, the same in all of its pictures."""
-    rng = np.random.default_rng(0)
-    images = []
-    for _ in range(classes):
-        row, column = rng.integers(8, 20, 2)
-        picture = np.zeros((1, 28, 28), np.uint8)
-        picture[0, row - 2 : row + 2, column - 2 : column + 2] = 255
-        images.append(np.stack([picture] * count))
-    return ClassPool.of(images, list(range(classes)), [f"c{c}" for c in range(classes)])
-
-
-def centres(images):
-    """Centre of ink per picture, as (row, column) from the middle."""
-    ink = images[:, 0].double()
-    axis = torch.arange(28).double() - 13.5
-    total = ink.sum((1, 2))
-    return torch.stack([(ink.sum(2) @ axis) / total, (ink.sum(1) @ axis) / total], dim=1)
-
-
-def test_warps_are_further_classes_that_keep_the_first_ones_as_they_are():
-    pool = picture_pool()
-    more = pool.with_warps(2)
-    assert len(more.counts) == 90
-    assert torch.equal(more.images[: len(pool.images)], pool.images)
-    assert more.groups.tolist() == list(range(30)) * 3
-    assert more.names[30] == "c0 warp1"
-    assert len(set(more.names)) == 90
-    assert torch.equal(more.images, pool.with_warps(2).images)
-
-
-def test_a_warp_moves_all_pictures_of_a_class_alike_and_classes_differently():
-    pool = picture_pool(classes=60, count=8)
-    before = centres(pool.images).view(60, 8, 2)
-    after = centres(pool.with_warps(1).images[480:]).view(60, 8, 2)
-    moved = after - before
-    assert (
-        moved.mean(1).norm(dim=1).median()
-        > 1.5 * (moved - moved.mean(1, keepdim=True)).norm(dim=2).median()
-    )
-    # An affine map about the middle changes the distance from it a little, not wildly.
-    ratio = after.mean(1).norm(dim=1) / before.mean(1).norm(dim=1).clamp(min=1)
-    assert ratio.median() == pytest.approx(1, abs=0.25)
-    # Half of the classes are mirrored: their columns change sign.
-    far = before[:, 0, 1].abs() > 3
-    mirrored = (before[far, 0, 1] * after.mean(1)[far, 1] < 0).double().mean()
-    assert 0.25 < float(mirrored) < 0.75
-
-
 def test_classes_of_large_pools_are_drawn_evenly_and_distinct():
     pool = pool_of([2] * 25)
     large = ClassPool(

@@ -83,7 +83,10 @@ def train(
         int | None, typer.Option(help="Largest random shift in training, pixels.")
     ] = None,
     warps: Annotated[
-        int | None, typer.Option(help="Further training classes by affine maps, times (omniglot).")
+        str | None,
+        typer.Option(
+            help="Further training classes by affine maps: how many times, or fresh (omniglot)."
+        ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
@@ -108,7 +111,8 @@ def train(
     from netwright.cli.train import run_train
 
     family_options = {
-        "ways": ways, "shots": shots, "queries": queries, "jitter": jitter, "warps": warps,
+        "ways": ways, "shots": shots, "queries": queries, "jitter": jitter,
+        "warps": int(warps) if warps and warps.isdigit() else warps,
         "task": task, "target": target,
     }  # fmt: skip
     run_train(

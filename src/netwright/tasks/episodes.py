@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import DataError
-from netwright.rng import stream
 from netwright.tasks.base import TaskBatch
 
 # Above this many pictures per class, random keys for all of them cost more than Floyd's algorithm.
@@ -51,33 +49,6 @@ class ClassPool:
             np.tile(self.groups, 4),
             tuple(f"{name} rot{90 * k}" for k in range(4) for name in self.names),
         )
-
-    def with_warps(self, copies: int) -> "ClassPool":
-        """More classes: `copies` times each class under an affine map of its own, in its group.
-
-        All pictures of a further class share one random rotation, shear, scale and mirroring, and
-        each has a small one of its own. A hypernetwork that could learn its training classes by
-        heart meets too many to do so.
-
-        References:
-            Ni et al., Data Augmentation for Meta-Learning, arXiv:2010.07092.
-        """
-        rng = stream(0, "warps")
-        warped = [_warp(self.images, self.counts, rng) for _ in range(copies)]
-        names = [f"{name} warp{i}" for i in range(1, copies + 1) for name in self.names]
-        return ClassPool(
-            torch.cat([self.images, *warped]),
-            np.tile(self.counts, copies + 1),
-            np.tile(self.groups, copies + 1),
-            (*self.names, *names),
-        )
-
-
-# Spread of the maps that make further classes: wide enough that a turned, sheared or mirrored
-# character is another one, narrow enough that it stays in the picture.
-_ANGLE, _SHEAR, _LOG_SCALE = 0.35, 0.25, 0.12
-# Spread within a class, on top: as between two hands that draw the same character.
-_OWN_ANGLE, _OWN_SHEAR, _OWN_LOG_SCALE, _OWN_SHIFT = 0.08, 0.08, 0.06, 0.06
 
 
 @dataclass(frozen=True)
@@ -171,49 +142,6 @@ def sample_episodes(
 
     support, query = slice(0, size.shots), slice(size.shots, wanted)
     return TaskBatch(Condition(examples=example_set(support)), example_set(query))
-
-
-def _warp(images: Tensor, counts: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Every class under an affine map of its own, every picture under a small further one."""
-    classes, count = len(counts), len(images)
-    shared = _affine(
-        rng.normal(0, _ANGLE, classes),
-        rng.normal(0, _SHEAR, classes),
-        np.exp(rng.normal(0, _LOG_SCALE, (2, classes)))
-        * [rng.choice([-1, 1], classes), np.ones(classes)],
-        np.zeros((2, classes)),
-    )
-    own = _affine(
-        rng.normal(0, _OWN_ANGLE, count),
-        rng.normal(0, _OWN_SHEAR, count),
-        np.exp(rng.normal(0, _OWN_LOG_SCALE, (2, count))),
-        rng.normal(0, _OWN_SHIFT, (2, count)),
-    )
-    linear = np.repeat(shared[:, :, :2], counts, axis=0) @ own[:, :, :2]
-    maps = torch.from_numpy(np.concatenate([linear, own[:, :, 2:]], axis=2)).float()
-    warped = [
-        F.grid_sample(
-            part.float(),
-            F.affine_grid(own_maps, list(part.shape), align_corners=False),
-            align_corners=False,
-        )
-        .round()
-        .to(torch.uint8)
-        for part, own_maps in zip(images.split(4096), maps.split(4096), strict=True)
-    ]
-    return torch.cat(warped)
-
-
-def _affine(
-    angle: np.ndarray, shear: np.ndarray, scale: np.ndarray, shift: np.ndarray
-) -> np.ndarray:
-    """Maps [n, 2, 3] from angles and shears [n], scales and shifts [2, n]."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    rows = [
-        [scale[0] * cos, scale[0] * (shear * cos - sin), shift[0]],
-        [scale[1] * sin, scale[1] * (shear * sin + cos), shift[1]],
-    ]
-    return np.array(rows).transpose(2, 0, 1)
 
 
 def _choose_classes(

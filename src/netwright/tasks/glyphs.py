@@ -16,6 +16,7 @@ from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily, TaskShape, check_split
 from netwright.tasks.data import cached_arrays
 from netwright.tasks.episodes import ClassPool, EpisodeSize, check_pool, sample_episodes
+from netwright.tasks.warps import affine_maps
 
 # Change with anything that changes a picture: it names the cache.
 VERSION = 2
@@ -218,12 +219,7 @@ def _grids(rng: np.random.Generator, count: int) -> Tensor:
     shear = rng.normal(0, 0.14, count)
     scale = np.exp(rng.normal(0, 0.1, (2, count)))
     shift = rng.normal(0, 0.07, (2, count))
-    cos, sin = np.cos(angle), np.sin(angle)
-    rows = [
-        [scale[0] * cos, scale[0] * (shear * cos - sin), shift[0]],
-        [scale[1] * sin, scale[1] * (shear * sin + cos), shift[1]],
-    ]
-    affine = torch.from_numpy(np.array(rows).transpose(2, 0, 1)).float()
+    affine = torch.from_numpy(affine_maps(angle, shear, scale, shift)).float()
     grid = F.affine_grid(affine, [count, 1, _CANVAS, _CANVAS], align_corners=False)
     coarse = torch.from_numpy(rng.normal(0, 0.05, (count, 2, 5, 5))).float()
     wobble = F.interpolate(coarse, (_CANVAS, _CANVAS), mode="bicubic", align_corners=True)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily, TaskShape, check_split
 from netwright.tasks.data import cache_folder, cached_arrays, download, find_folder
 from netwright.tasks.episodes import ClassPool, EpisodeSize, check_pool, sample_episodes
+from netwright.tasks.warps import freshly_warped, warped_pool
 
 PARTS = ("background", "evaluation")
 _URL = "https://github.com/brendenlake/omniglot/raw/master/python/images_{part}.zip"
@@ -41,7 +42,8 @@ class Omniglot(TaskFamily):
         rotations: Whether turned characters are further classes.
         image_size: Height and width in pixels.
         jitter: Largest random shift of a training picture, in pixels.
-        warps: How many times over training classes come again, each under an affine map of its own.
+        warps: How many times over training classes come again, each under an affine map of its own;
+            or `fresh`: under another one in every task, so that no class comes twice.
         validation_alphabets: How many background alphabets are kept for validation.
         within_alphabet: Whether all classes of a task come from one alphabet.
         data_root: Folder that holds `omniglot/`, else $NETWRIGHT_DATA, else ../shared/data, else
@@ -66,7 +68,7 @@ class Omniglot(TaskFamily):
         rotations: bool = True,
         image_size: int = 28,
         jitter: int = 0,
-        warps: int = 0,
+        warps: int | Literal["fresh"] = 0,
         validation_alphabets: int = 5,
         within_alphabet: bool = False,
         data_root: str | Path | None = None,
@@ -74,6 +76,8 @@ class Omniglot(TaskFamily):
     ) -> None:
         self.size = EpisodeSize(ways, shots, queries)
         self.size.check()
+        if warps != "fresh" and (not isinstance(warps, int) or warps < 0):
+            raise DataError(f"`warps` is {warps!r}, expected a number of times, or 'fresh'.")
         if shots + queries > DRAWERS:
             raise DataError(
                 f"shots={shots} and queries={queries} make {shots + queries} pictures per class, "
@@ -89,15 +93,15 @@ class Omniglot(TaskFamily):
         }
         arrays = _read(image_size, data_root, download)
         self.pools = _split(arrays, validation_alphabets, rotations)
-        if warps:
-            self.pools["train"] = self.pools["train"].with_warps(warps)
+        if warps and warps != "fresh":
+            self.pools["train"] = warped_pool(self.pools["train"], warps)
         for split, pool in self.pools.items():
             check_pool(pool, self.size, f"The {split} split of Omniglot")
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
         """Draw T tasks of a split; only training pictures are shifted."""
         check_split(split)
-        return sample_episodes(
+        batch = sample_episodes(
             self.pools[split],
             rng,
             tasks,
@@ -105,6 +109,8 @@ class Omniglot(TaskFamily):
             within_groups=self.within_alphabet,
             jitter=self.jitter if split == "train" else 0,
         )
+        is_warped = split == "train" and self._options["warps"] == "fresh"
+        return freshly_warped(batch, rng) if is_warped else batch
 
     def members(self, split: Split) -> tuple[str, ...]:
         """Names of the alphabets of a split."""
