@@ -202,20 +202,21 @@ def row(name: str, timing: Timing, note: str) -> Row:
     )  # fmt: skip
 
 
-def peak_mb(channels: int, tasks: int, how: str) -> float:
+def memory_of(channels: int, tasks: int, how: str) -> float:
     """Memory that three steps take over what importing does, in a fresh process."""
     code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch; torch.set_num_threads(1)
-import resource, execution, children
+import execution, children
+from timing import peak_mb
 # What optimisers, autograd and convolutions import or set up on first use is no matter of ours.
 warm = torch.nn.Conv2d(1, 2, 3); optimiser = torch.optim.AdamW(warm.parameters(), fused=True)
 warm(torch.zeros(1, 1, 9, 9)).sum().backward(); optimiser.step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mb()
 bench = execution.Bench(execution.Work("conv4", "", children.Conv4({channels}), {tasks}, 25, (1, 28, 28), 5))
 step = execution.rivals_of(bench)[{how!r}]
 for _ in range(3): step()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak_mb() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return float(done.stdout)
@@ -225,7 +226,7 @@ def memory_rows() -> list[Row]:
     """Peak memory of the largest convolutional cell that is asked about."""
     rows = []
     for how in ("ours", "loop", "loop-channels-last", "vmap"):
-        value = peak_mb(64, 16, how)
+        value = memory_of(64, 16, how)
         note = "64 channels, 16 tasks, three steps, over the imported process"
         rows.append(
             Row(f"exec-conv4-memory-{how}", value, None, None, "MB", False, 1, [], 0,

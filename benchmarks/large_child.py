@@ -26,14 +26,20 @@ from netwright.training.step import training_step
 sys.path.insert(0, str(Path(__file__).parent))
 from children import ResNet18
 from records import Row, write_rows
-from timing import in_turns
+from timing import in_turns, peak_mb
 
 COMMAND = "python benchmarks/large_child.py"
 ROWS = 4
 GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "chunked": ("chunked", {"chunk": 16_384, "learns_base": False}),
+    "chunked-hidden-32": ("chunked", {"chunk": 16_384, "learns_base": False, "hidden": 32}),
+    "chunked-bfloat16": (
+        "chunked",
+        {"chunk": 16_384, "learns_base": False, "precision": "bfloat16"},
+    ),
     "chunked-learned-base": ("chunked", {"chunk": 16_384}),
     "low-rank-4": ("low-rank", {"rank": 4, "learns_base": False}),
+    "low-rank-4-hidden-32": ("low-rank", {"rank": 4, "learns_base": False, "hidden": 32}),
     "low-rank-4-learned-base": ("low-rank", {"rank": 4}),
     "layer-tokens": ("layer-tokens", {}),
     "dense-16": ("dense", {"hidden": 16}),
@@ -75,11 +81,6 @@ def written_step(name: str, x: torch.Tensor, y: torch.Tensor) -> tuple[Callable[
 
 def measure(name: str, budget_s: float) -> dict[str, float]:
     """In this process: ratio of steps in turns, and peak memory of the hypernetwork's alone before."""
-    import resource
-
-    def peak() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
     torch.set_num_threads(1)
     keep_freed_memory()
     x, y = torch.randn(1, ROWS, 3, 32, 32), torch.randint(0, 10, (1, ROWS))
@@ -88,11 +89,11 @@ def measure(name: str, budget_s: float) -> dict[str, float]:
     optimiser = torch.optim.AdamW(warm.parameters(), fused=True)
     warm(x[0]).sum().backward()
     optimiser.step()
-    before = peak()
+    before = peak_mb()
     step, size = written_step(name, x, y)
     for _ in range(3):
         step()
-    memory = peak() - before
+    memory = peak_mb() - before
     timings = in_turns({"direct": direct_step(x, y), "ours": step}, "direct", budget_s=budget_s)
     ours = timings["ours"]
     return {

@@ -1,10 +1,11 @@
-"""Timing of rivals in turns: what drifts on a shared machine hits all of them alike."""
+"""Timing of rivals in turns, so that what drifts on a shared machine hits all alike; and peak memory."""
 
 import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ def in_turns(
     finally:
         gc.enable()
     return {name: _timing(values, found[reference]) for name, values in found.items()}
+
+
+def peak_mb() -> float:
+    """Most memory that this process has held so far.
+
+    Not `ru_maxrss`, which a process inherits from the one that started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def _seconds(work: Callable[[], object], calls: int) -> float:

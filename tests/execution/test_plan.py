@@ -106,6 +106,10 @@ def test_convolutions_run_in_chunks_on_a_cpu_and_all_else_at_once():
     x = torch.randn(40, 25, 1, 28, 28)
     rows = 25 * 14 * 14 * 8 * 4
     assert chain.plan(x).chunk == plan.CHUNK_BYTES // rows < 40
+    many_rows = torch.zeros(1, 1, 1, 28, 28).expand(40, 5000, 1, 28, 28)
+    assert chain.plan(many_rows[:, :2]).chunk == 40
+    assert chain.tasks_at_once(many_rows) == plan.LEAST_TOGETHER
+    assert Child(conv(channels=32, outputs=3)).tasks_at_once(x) == 1
     assert Child(mlp(inputs=3, outputs=2)).plan(torch.randn(40, 5, 3)).chunk == 40
 
 

@@ -85,7 +85,7 @@ def test_fresh_warps_give_support_and_query_of_a_class_the_same_map_and_every_ta
     assert within.median() < 0.4 * between.median()
     # The same class in another task goes elsewhere.
     first = query[before[..., 0] == before[0, 0, 0]]
-    assert first.std(dim=0).min() > 1
+    assert first.std(dim=0).min() > 0.5
     again = freshly_warped(batch, stream(1))
     assert torch.equal(again.query.x, warped.query.x)
 

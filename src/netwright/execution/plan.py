@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 # Activations of one chunk of tasks, after the first convolution, that are still run fastest together.
 CHUNK_BYTES = 6_000_000
+# Narrow convolutions fill a processor's vectors only several tasks at a time, whatever their rows take;
+# wide ones do so alone.
+LEAST_TOGETHER, WIDE_CHANNELS = 4, 32
 # What a graph keeps of a task, in units of what its first convolution puts out: norms, pooling and the
 # layers behind it.
 _KEPT = 5
@@ -90,9 +93,10 @@ class Chunking:
         bytes_of_task = self._first_output_bytes(x)
         if bytes_of_task is None:
             return max(1, len(x))
-        if not self._is_chain:
+        assert self._first is not None
+        if not self._is_chain or self._first.out_channels >= WIDE_CHANNELS:
             return 1
-        return max(1, min(len(x), CHUNK_BYTES // bytes_of_task))
+        return min(len(x), max(LEAST_TOGETHER, CHUNK_BYTES // bytes_of_task))
 
     def tasks_per_stage(self, x: Tensor) -> int:
         """How many tasks a training step differentiates at once: all, or as many as memory allows."""

@@ -1,17 +1,23 @@
 """What maps an embedding to the parameters of T children."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright.conditioners.base import Embedding
+from netwright.errors import RunError
 from netwright.space import ParameterSpace, TensorSpec
 
 # Tensors that the child initialises to a constant have no scale of their own: norms and their like.
 SCALE_OF_CONSTANTS = 0.2
 # How far from the base a new generator starts, in units of the child's own initialisation.
 INITIAL_DELTA = 0.1
+
+Precision = Literal["float32", "bfloat16"]
+"""In what the product that writes corrections is taken; the base is added in float32."""
 
 
 class WeightGenerator(nn.Module, ABC):
@@ -53,6 +59,26 @@ def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> 
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
+
+
+def product(h: Tensor, weight: Tensor, precision: Precision) -> Tensor:
+    """h @ weight.T for h [..., H] and weight [W, H], in float32 whatever it is taken in."""
+    if precision == "float32":
+        return F.linear(h, weight)
+    dtype = getattr(torch, precision)
+    return F.linear(h.to(dtype), weight.to(dtype)).float()
+
+
+def check_precision(precision: str) -> None:
+    """Refuse what no product can be taken in.
+
+    Raises:
+        RunError: If it is unknown.
+    """
+    if precision not in get_args(Precision):
+        raise RunError(
+            f"`precision` is {precision!r}, expected one of {list(get_args(Precision))}."
+        )
 
 
 def scale_of(spec: TensorSpec) -> float:

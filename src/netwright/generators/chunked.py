@@ -7,10 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    Precision,
+    WeightGenerator,
+    check_precision,
+    product,
+    scale_of,
+    unit_linear,
+)
 from netwright.space import ParameterSpace
 
 
@@ -27,6 +34,11 @@ class Chunked(WeightGenerator):
         chunk: Numbers per chunk; at most what the largest group of one scale needs.
         hidden: Width of the hidden layers.
         learns_base: Whether the base is learned, which costs as many numbers as the child has, or kept.
+        precision: `bfloat16` takes the product that writes corrections in half precision: several
+            times faster where processors have it, at an error of 2^-8 of a correction.
+
+    Raises:
+        RunError: If the precision is unknown.
 
     References:
         von Oswald et al., Continual learning with hypernetworks, arXiv:1906.00695.
@@ -41,9 +53,12 @@ class Chunked(WeightGenerator):
         chunk: int = 512,
         hidden: int = 128,
         learns_base: bool = True,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__(space, embedding_size)
+        check_precision(precision)
         self.chunk, self.hidden, self.learns_base = chunk, hidden, learns_base
+        self.precision: Precision = precision
         groups = [
             (scale, list(specs))
             for scale, specs in groupby(sorted(space.tensors, key=scale_of), key=scale_of)
@@ -74,18 +89,23 @@ class Chunked(WeightGenerator):
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
-        return {"chunk": self.chunk, "hidden": self.hidden, "learns_base": self.learns_base}
+        return {
+            "chunk": self.chunk,
+            "hidden": self.hidden,
+            "learns_base": self.learns_base,
+            "precision": self.precision,
+        }
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from the global token [T, E]."""
         tasks = len(embedding.z)
         pairs = self.read(embedding.z).unsqueeze(1) + self.chunk_embedding
         h = self.trunk(pairs) * self.scale
-        if tasks == 1:
+        if tasks == 1 and self.precision == "float32":
             theta = torch.addmm(self.base, h.squeeze(0), self.weight.T).unsqueeze(0)
         else:
             # In place: a sum of its own would take as much memory again as all that is written.
-            theta = F.linear(h, self.weight).add_(self.base)
+            theta = product(h, self.weight, self.precision).add_(self.base)
         pieces = theta.flatten(1).split([size for _, size in self._pieces], dim=1)
         written = {name: p for (name, _), p in zip(self._pieces, pieces, strict=True) if name}
         return {
