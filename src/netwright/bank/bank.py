@@ -279,34 +279,37 @@ class NetworkBank:
         # Rows of one network side by side: its weights are then read from memory once.
         order = slots.argsort(kind="stable")
         ordered = slots[order]
-        is_first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-        rows_each = len(slots) / int(is_first.sum())
+        networks = 1 + np.count_nonzero(ordered[1:] != ordered[:-1])
         places = torch.from_numpy(order)
         x = x.index_select(0, places)
-        if self._can_look_up and rows_each <= _MOST_ROWS_TO_LOOK_UP:
-            y = self._run_lookups(ordered, is_first, x)
+        if self._can_look_up and len(slots) <= _MOST_ROWS_TO_LOOK_UP * networks:
+            y = self._run_lookups(ordered, x)
         else:
-            y = self._run_gathered(ordered, is_first, x)
+            y = self._run_gathered(ordered, x)
         return torch.empty_like(y).index_copy_(0, places, y)
 
-    def _run_lookups(self, ordered: np.ndarray, is_first: np.ndarray, x: Tensor) -> Tensor:
+    def _run_lookups(self, ordered: np.ndarray, x: Tensor) -> Tensor:
         """Each row as a task of its own, whose weights are looked up where they lie."""
         slots = torch.from_numpy(ordered)
-        distinct = torch.from_numpy(ordered[is_first])
-        places = torch.from_numpy(is_first.cumsum() - 1)
+        lookups: dict[int, tuple[Tensor, Tensor]] = {}
         weights: dict[str, Weight] = {}
-        lookups: dict[int, Tensor] = {}
+        if self.at_rest == "float32":
+            distinct = places = slots
+        else:
+            # Only the networks that are asked for are brought to full precision.
+            distinct, places = torch.unique_consecutive(slots, return_inverse=True)
         for name, table in self._tables.items():
-            if table.is_turned:
-                values, own = table.lookup(slots, distinct, places)
-                weights[name] = TableWeight(values, own, lookups)
-            else:
+            if not table.is_turned:
                 weights[name] = table.read(slots)
+            elif self.at_rest == "float32":
+                weights[name] = TableWeight(table.values, slots, lookups)
+            else:
+                weights[name] = TableWeight(table.as_they_lie(distinct), places, lookups)
         return self.child.run_weights(weights, x.unsqueeze(1)).squeeze(1)
 
-    def _run_gathered(self, ordered: np.ndarray, is_first: np.ndarray, x: Tensor) -> Tensor:
+    def _run_gathered(self, ordered: np.ndarray, x: Tensor) -> Tensor:
         """Networks with as many rows together: no row is padding, whatever a child makes of rows."""
-        starts = np.flatnonzero(is_first)
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
         counts = np.diff(np.append(starts, len(ordered)))
         outputs: Tensor | None = None
         for count in np.unique(counts):

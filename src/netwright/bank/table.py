@@ -59,22 +59,11 @@ class Table:
 
     def read(self, slots: Tensor) -> Tensor:
         """Values in slots [k], as they were written up to rounding: float32 [k, *shape]."""
-        values = self._as_they_lie(slots)
+        values = self.as_they_lie(slots)
         return values.transpose(1, 2) if self.is_turned else values
 
-    def lookup(self, slots: Tensor, distinct: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """A table [S, I, O] in float32 and slots [R] in it, for lookups of rows of linear layers.
-
-        Args:
-            slots: Slot of each row, [R].
-            distinct: The slots among them, each once, [U].
-            places: Which of these each row has, [R].
-        """
-        if self.at_rest == "float32":
-            return self.values, slots
-        return self._as_they_lie(distinct), places
-
-    def _as_they_lie(self, slots: Tensor) -> Tensor:
+    def as_they_lie(self, slots: Tensor) -> Tensor:
+        """Values in slots [k] in float32, inputs by outputs if they are turned."""
         values = self.values.index_select(0, slots).float()
         if self.scales is None:
             return values

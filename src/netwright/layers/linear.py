@@ -40,7 +40,7 @@ def affine(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
     if isinstance(weight, TableWeight):
         if x.shape[1] == 1:
             y = weight.times(x.squeeze(1)).unsqueeze(1)
-            return y if bias is None else y + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
+            return y if bias is None else y.add_(bias.unsqueeze(1) if bias.dim() == 2 else bias)
         weight = weight.dense()
     if weight.dim() == 2:
         return _shared(x, weight, bias)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,13 @@ class TableWeight:
     Args:
         table: Inputs by outputs, [S, I, O].
         slots: Which network's, [T], int64.
-        lookups: Places of rows in the table by I, shared by the layers of one call.
+        lookups: Places of rows in the table, and where those of each task start, by I; shared by the
+            layers of one call.
     """
 
     table: Tensor
     slots: Tensor
-    lookups: dict[int, Tensor] = field(default_factory=dict)
+    lookups: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> int:
@@ -113,12 +113,14 @@ class TableWeight:
         times faster than to gather weights and multiply.
         """
         inputs = self.table.shape[1]
-        places = self.lookups.get(inputs)
-        if places is None:
+        if inputs not in self.lookups:
             places = torch.arange(inputs, device=x.device) + self.slots.unsqueeze(1) * inputs
-            self.lookups[inputs] = places
+            starts = torch.arange(0, places.numel(), inputs, device=x.device)
+            self.lookups[inputs] = places.flatten(), starts
+        places, starts = self.lookups[inputs]
         rows = self.table.flatten(0, 1)
-        return F.embedding_bag(places, rows, per_sample_weights=x, mode="sum")
+        y, *_ = torch.embedding_bag(rows, places, starts, False, 0, False, x.flatten(), False, None)
+        return y
 
 
 Weight = Tensor | LowRankWeight | FilmWeight | TableWeight
