@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -194,6 +195,28 @@ def rows_of(work: Work, budget_s: float) -> list[Row]:
     ]
 
 
+def generation_rows(budget_s: float) -> list[Row]:
+    """Writing alone, against the products of the generator by hand."""
+    rows = []
+    for work in works(["mlp"]):
+        bench = Bench(work)
+        generator, condition = bench.hypernetwork.generator, bench.batch.condition
+
+        def products(bench: Bench = bench, generator: Any = generator) -> None:
+            h = generator.trunk(bench.hypernetwork.conditioner(bench.batch.condition).z)
+            for head in generator.heads:
+                torch.addmm(head.base, h, head.weight.T)
+
+        def ours(bench: Bench = bench, condition: nw.Condition = condition) -> None:
+            bench.hypernetwork(condition)
+
+        with torch.no_grad():
+            timings = in_turns({"limit": products, "ours": ours}, "limit", budget_s=budget_s)
+        note = "writing the parameters only, against the generator's products"
+        rows.append(row(f"exec-generation-t{work.tasks}", timings["ours"], note))
+    return rows
+
+
 def row(name: str, timing: Timing, note: str) -> Row:
     """A ratio to the limit with its quartiles."""
     return Row(
@@ -249,6 +272,8 @@ def main() -> None:
     if arguments.memory:
         write_rows("execution", memory_rows())
         return
+    if "mlp" in arguments.only:
+        write_rows("execution", generation_rows(arguments.budget / 4))
     for work in works(arguments.only):
         write_rows("execution", rows_of(work, arguments.budget))
 

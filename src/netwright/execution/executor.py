@@ -16,7 +16,16 @@ from netwright.execution.fallback import Fallback
 from netwright.execution.plan import Chunking, Plan, PlanLine
 from netwright.execution.probe import reason_against
 from netwright.execution.slots import first_paths, skeleton_of, slots_of
-from netwright.layers import Rows, Weight, dense, dtype_of, kernel_of, split_weight
+from netwright.layers import (
+    Rows,
+    Weight,
+    dense,
+    dtype_of,
+    kernel_of,
+    padded_tasks,
+    padded_weight,
+    split_weight,
+)
 
 Strategy = Literal["auto", "kernels", "vmap", "loop"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -42,6 +51,7 @@ class Executor:
         self._threads = threading.local()
         # By mode and kind of input: why the module's own code cannot run on all rows, or None.
         self._reasons: dict[tuple[object, ...], str | None] = {}
+        self._compile_options: dict[str, Any] | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Executor":
         # Thread-local copies of the module cannot be copied and need not be.
@@ -52,6 +62,10 @@ class Executor:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Executor.__init__(self, *state["args"])
+
+    def compile(self, options: dict[str, Any]) -> None:
+        """From now on run kernels through `torch.compile` with these options."""
+        self._compile_options = options
 
     def run(
         self,
@@ -127,15 +141,37 @@ class Executor:
         return Plan(len(x), chunk, "composite", "", lines)
 
     def _run_at_once(self, frame: Frame, x: Tensor) -> Tensor:
+        if not self._is_chain and self._reason_against_composite(frame, x) is not None:
+            return self._run_fallback(frame.weights, frame.common, x, "auto", frame.training)
+        with self._autocast(x):
+            if self._compile_options is None:
+                y = self._run_kernels(frame.weights, frame.common, x, frame.training)
+            else:
+                y = self._run_compiled(frame, x)
+        return self._in_full(y, frame)
+
+    def _run_kernels(
+        self,
+        weights: Mapping[str, Weight],
+        common: Mapping[str, Tensor],
+        x: Tensor,
+        training: bool,
+    ) -> Tensor:
+        frame = Frame(weights, common, len(x), training)
         if self._is_chain:
-            with self._autocast(x):
-                y = self._chain(frame.training).run(frame, Rows(x, len(x))).separate
-            return self._in_full(y, frame)
-        if self._reason_against_composite(frame, x) is None:
-            with self._autocast(x):
-                y = self._composite().run(frame, x)
-            return self._in_full(y, frame)
-        return self._run_fallback(frame.weights, frame.common, x, "auto", frame.training)
+            return self._chain(training).run(frame, Rows(x, len(x))).separate
+        return self._composite().run(frame, x)
+
+    def _run_compiled(self, frame: Frame, x: Tensor) -> Tensor:
+        """One graph per power of two of tasks: the last task stands in for those that are missing."""
+        run = getattr(self._threads, "compiled", None)
+        if run is None:
+            run = torch.compile(self._run_kernels, dynamic=False, **(self._compile_options or {}))
+            self._threads.compiled = run
+        tasks = 1 << (len(x) - 1).bit_length()
+        weights = {name: padded_weight(w, tasks) for name, w in frame.weights.items()}
+        y: Tensor = run(weights, dict(frame.common), padded_tasks(x, tasks), frame.training)
+        return y[: len(x)]
 
     def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
         """Within, products are taken in the precision asked for; sums and norms stay as they are."""

@@ -30,6 +30,8 @@ from netwright.layers.weights import (
     Weight,
     dense,
     dtype_of,
+    padded_tasks,
+    padded_weight,
     split_weight,
 )
 
@@ -77,6 +79,8 @@ __all__ = [
     "dense",
     "dtype_of",
     "kernel_of",
+    "padded_tasks",
+    "padded_weight",
     "split_weight",
 ]
 

@@ -5,7 +5,7 @@ one of the pairs below, which it runs as the base over all tasks' rows and the c
 Memory for T tasks then grows by the corrections only.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -137,6 +137,24 @@ def split_weight(weight: Weight, tasks: int) -> "list[Weight]":
     One `split`: an index per part would fill a whole gradient buffer each time.
     """
     return list(weight.split(tasks))
+
+
+def padded_weight(weight: Weight, tasks: int) -> Weight:
+    """The same weight for so many tasks, at least as many as it has: the last one again and again."""
+    if isinstance(weight, Tensor):
+        return padded_tasks(weight, tasks)
+    shared = ("base", "table")
+    padded = {
+        name: padded_tasks(value, tasks)
+        for name, value in vars(weight).items()
+        if isinstance(value, Tensor) and name not in shared
+    }
+    return replace(weight, **padded)  # type: ignore[arg-type]
+
+
+def padded_tasks(value: Tensor, tasks: int) -> Tensor:
+    """[T, *] to [tasks, *], the last task again and again."""
+    return value.index_select(0, torch.arange(tasks, device=value.device).clamp(max=len(value) - 1))
 
 
 def dtype_of(weight: Weight) -> torch.dtype:
