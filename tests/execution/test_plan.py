@@ -95,6 +95,26 @@ def test_code_that_is_not_the_same_for_all_rows_is_found_out_and_still_right(
     assert_equals_a_loop_over_modules(child, random_params(child, 3), x, "auto", 1e-5)
 
 
+class HasPositions(nn.Module):
+    """One row of positions for all rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.positions, self.inner = nn.Embedding(5, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        places = torch.arange(x.shape[1], device=x.device).unsqueeze(0)
+        return self.inner(x + self.positions(places)).sum(1)
+
+
+@pytest.mark.parametrize(("tasks", "n"), [(1, 1), (1, 4), (5, 1), (3, 2)])
+def test_one_row_for_all_rows_differs_between_tasks(tasks, n):
+    child = Child(HasPositions())
+    x = torch.randn(tasks, n, 5, 3)
+    assert child.plan(x).how == "composite"
+    assert_equals_a_loop_over_modules(child, random_params(child, tasks), x, "auto", 1e-5)
+
+
 def test_parts_that_tasks_share_are_not_touched():
     child = Child(OwnCode(3, 4, 2, [nn.Linear(4, 4)]), emissions=[("first.*", "frozen")])
     found = child.plan(torch.randn(3, 4, 3))

@@ -17,12 +17,14 @@ class Frame:
         common: Tensors that all tasks share, by name.
         tasks: T.
         training: Mode of dropout and its like.
+        rows: T * N, where a composite runs on the rows of all tasks.
     """
 
     weights: Mapping[str, Weight]
     common: Mapping[str, Tensor]
     tasks: int
     training: bool
+    rows: int = 0
 
     def tensors(self, names: Mapping[str, str]) -> dict[str, Weight]:
         """Tensors by leaf, for names by leaf."""

@@ -8,7 +8,7 @@ that holds no values of such weights. Code that reads one in passing is found ou
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -132,7 +132,7 @@ class Composite:
             self._skeleton.train(frame.training)
         for part, leaf, name in self._buffers:
             part._buffers[leaf] = frame.common[name]
-        self._frame = frame
+        self._frame = replace(frame, rows=x.shape[0] * x.shape[1])
         try:
             y = self._skeleton(x.flatten(0, 1))
         finally:
@@ -161,7 +161,11 @@ class Composite:
     ) -> Tensor:
         if len(args) != 1 or kwargs or not isinstance(args[0], Tensor):
             raise NotACompositeError(f"it calls {path} with more than one tensor")
-        return chain.run(frame, Rows.of_merged(args[0], frame.tasks)).merged
+        x = args[0]
+        if x.dim() and len(x) == 1 and frame.rows > 1:
+            # One row for all, such as positions: what becomes of it differs between tasks.
+            x = x.expand(frame.rows, *x.shape[1:])
+        return chain.run(frame, Rows.of_merged(x, frame.tasks)).merged
 
     def _run_call(
         self,
