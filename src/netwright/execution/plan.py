@@ -64,7 +64,9 @@ class Plan:
             columns,
             *((x.path or "(all)", x.layer, x.how, x.written, x.why) for x in self.lines),
         ]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+        if not any(line.why for line in self.lines):
+            rows = [row[:-1] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
             for row in rows
