@@ -60,7 +60,7 @@ class Plan:
         if self.why:
             head += f" ({self.why})"
         columns = ("part", "layer", "how", "written per task", "why")
-        rows = [
+        rows: list[tuple[str, ...]] = [
             columns,
             *((x.path or "(all)", x.layer, x.how, x.written, x.why) for x in self.lines),
         ]
