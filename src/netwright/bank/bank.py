@@ -36,7 +36,7 @@ class NetworkBank:
 
     >>> child = Child(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))
     >>> bank = NetworkBank(child)
-    >>> bank.add(["a", "b"], child.initial_params(2))
+    >>> gave_way = bank.add(["a", "b"], child.initial_params(2))
     >>> bank.run(["b", "a", "b"], torch.randn(3, 3)).shape
     torch.Size([3, 2])
     """
