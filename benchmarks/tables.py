@@ -4,6 +4,7 @@ python benchmarks/tables.py
 """
 
 import json
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,25 @@ def table_of(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
+def pivot_of(rows: list[dict[str, object]]) -> str:
+    """Rows `exec-CELL-VARIANT` as a table of cells by variants: ratios with their quartiles."""
+    variants = ["ours", "loop", "loop-channels-last", "vmap"]
+    cells: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name = str(row["id"]).removeprefix("exec-")
+        variant = next((v for v in sorted(variants, key=len)[::-1] if name.endswith(f"-{v}")), None)
+        if variant is None or row["unit"] != "times the limit":
+            continue
+        spread = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        cells.setdefault(name.removesuffix(f"-{variant}"), {})[variant] = spread
+    lines = ["| cell | " + " | ".join(variants) + " |", "| --- " * (len(variants) + 1) + "|"]
+    for cell in sorted(
+        cells, key=lambda c: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", c)]
+    ):
+        lines.append(f"| `{cell}` | " + " | ".join(cells[cell].get(v, "") for v in variants) + " |")
+    return "\n".join(lines)
+
+
 def filled(text: str) -> str:
     """The page with each `<!-- results: NAME -->` block made anew."""
     parts = text.split("<!-- results: ")
@@ -34,9 +54,12 @@ def filled(text: str) -> str:
         after = rest.split("<!-- end -->", 1)[1]
         rows = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
         commands = "\n".join(dict.fromkeys(str(row["command"]) for row in rows))
-        block = (
-            f"\n```console\n{commands}\n```\n\n{table_of(rows)}\n\nMachine: {rows[0]['machine']}.\n"
-        )
+        others = [row for row in rows if row["unit"] != "times the limit" or name != "execution"]
+        others += [row for row in rows if name == "execution" and "generation" in str(row["id"])]
+        table = table_of(others)
+        if name == "execution":
+            table = f"{pivot_of(rows)}\n\n{table}"
+        block = f"\n```console\n{commands}\n```\n\n{table}\n\nMachine: {rows[0]['machine']}.\n"
         done.append(f"{name} -->{block}<!-- end -->{after}")
     return "<!-- results: ".join(done)
 

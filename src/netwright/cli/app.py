@@ -67,6 +67,10 @@ def train(
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5_000,
     tasks: Annotated[int, typer.Option(help="Tasks per step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
+    average: Annotated[
+        float,
+        typer.Option(help="Decay of a running average of the weights, such as 0.999; 0: none."),
+    ] = 0.0,
     patience: Annotated[
         int, typer.Option(help="Validations without gain before stopping; 0: never.")
     ] = 0,
@@ -121,7 +125,8 @@ def train(
         resume=resume,
         family_options={name: value for name, value in family_options.items() if value is not None},
         training={
-            "steps": steps, "tasks": tasks, "learning_rate": learning_rate, "patience": patience,
+            "steps": steps, "tasks": tasks, "learning_rate": learning_rate, "average": average,
+            "patience": patience,
             "validate_every": validate_every, "seed": seed,
         },
         hypernetwork={"generator": generator, "head": head, "size": size},
