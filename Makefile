@@ -39,10 +39,17 @@ format: $(STAMP)
 # Minutes to hours of training, on one thread each; results go to benchmarks/results.
 bench: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python benchmarks/costs.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/execution.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/execution.py --memory
+	$(ONE_THREAD) $(BIN)/python benchmarks/large_child.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/corrections.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/bank.py
+	$(BIN)/python benchmarks/threads.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/kill_resume.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/sine.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/demo.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/omniglot.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/omniglot.py --heads --steps 4000
 	$(BIN)/python benchmarks/tables.py
 
 clean:
