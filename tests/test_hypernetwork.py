@@ -14,7 +14,6 @@ from making import (
 from torch import nn
 
 import netwright as nw
-from netwright.anchors import Prototype
 from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.hypernetwork import Hypernetwork
 
@@ -89,18 +88,6 @@ def test_an_anchor_alone_is_the_nearest_mean_in_the_childs_features(rng):
         sharpness = hypernetwork.class_head.anchor.log_sharpness.exp()
         expected = (-sharpness * distances.square()).softmax(dim=1)
         torch.testing.assert_close(logits[t].softmax(dim=1), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_padding_of_a_support_set_does_not_reach_the_anchor():
-    features = torch.randn(1, 4, 3)
-    y = torch.tensor([[0, 1, 0, 1]])
-    mask = torch.tensor([[True, True, False, False]])
-    junk = features.clone()
-    junk[0, 2:] = float("nan")
-    whole = nw.ExampleSet(torch.zeros(1, 4, 1), y, mask, 2)
-    first = nw.ExampleSet(torch.zeros(1, 2, 1), y[:, :2], mask[:, :2], 2)
-    for a, b in zip(Prototype()(junk, whole), Prototype()(features[:, :2], first), strict=True):
-        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("place", ["examples.x", "examples.y", "context"])

@@ -41,7 +41,8 @@ class ClassHead(nn.Module):
         self.space = child.space.select(lambda spec: spec.has_class_axis)
         self.name = str(child.class_head)
         sizes = [spec.size // spec.shape[0] for spec in self.space.tensors]
-        self.anchor = None if kind == "residual-only" else ANCHORS[anchor]()
+        features = child.template.get_parameter(f"{self.name}.weight").shape[1]
+        self.anchor = None if kind == "residual-only" else ANCHORS[anchor](features)
         self.residual = (
             None
             if kind == "anchor-only"

@@ -262,7 +262,11 @@ MISTAKES = [
     (["train", "constant.csv", "--task", "task", "--target", "y"], 1, "'y' has one value only"),
     (["train", "sine", "--steps", 0], 1, "`steps` of the training settings"),
     (["train", "sine", "--average", 1], 1, "`average` of the training settings"),
-    (["train", "omniglot", "--warps", "often"], 1, "`warps` is 'often', expected a number of times"),
+    (
+        ["train", "omniglot", "--warps", "often"],
+        1,
+        "`warps` is 'often', expected a number of times",
+    ),
     (["train", "sine", "--ways", 5], 1, "Task family 'sine' has no option 'ways', expected some"),
     (["train", "images"], 1, "Task family 'images' needs the option 'root'"),
     (["train", "sine", "--hidden", "a,b"], 1, "`--hidden` is 'a,b'"),

@@ -8,7 +8,15 @@ from netwright.conditions import ExampleSet
 
 
 class Anchor(nn.Module, ABC):
-    """A classical answer, differentiable, that a generated residual corrects."""
+    """A classical answer, differentiable, that a generated residual corrects.
+
+    Args:
+        features: F, the width of features.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
 
     @abstractmethod
     def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:

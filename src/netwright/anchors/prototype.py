@@ -14,6 +14,7 @@ class Prototype(Anchor):
     -s |f - p_c|^2 = 2 s p_c . f - s |p_c|^2 + const, with a learned sharpness s > 0.
 
     Args:
+        features: F, the width of features.
         sharpness: Initial s.
 
     References:
@@ -21,16 +22,21 @@ class Prototype(Anchor):
         Triantafillou et al., Meta-Dataset (initialising a head from prototypes), arXiv:1903.03096.
     """
 
-    def __init__(self, sharpness: float = 0.3) -> None:
-        super().__init__()
+    def __init__(self, features: int, sharpness: float = 0.3) -> None:
+        super().__init__(features)
         self.log_sharpness = nn.Parameter(torch.tensor(sharpness).log())
 
     def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:
         """Weight [T, C, F] and bias [T, C]; a class without examples gets zeros."""
-        member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
-        member = (member * examples.mask.unsqueeze(-1)).to(features.dtype)
-        features = features.masked_fill(~examples.mask.unsqueeze(-1), 0)
-        counts = member.sum(dim=1).clamp(min=1).unsqueeze(-1)
-        means = torch.einsum("tsc,tsf->tcf", member, features) / counts
+        means = class_means(features, examples)
         sharpness = self.log_sharpness.exp()
         return 2 * sharpness * means, -sharpness * means.square().sum(dim=-1)
+
+
+def class_means(features: Tensor, examples: ExampleSet) -> Tensor:
+    """Means [T, C, F] of features [T, S, F] by class; zeros for a class without examples."""
+    member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
+    member = (member * examples.mask.unsqueeze(-1)).to(features.dtype)
+    features = features.masked_fill(~examples.mask.unsqueeze(-1), 0)
+    counts = member.sum(dim=1).clamp(min=1).unsqueeze(-1)
+    return torch.einsum("tsc,tsf->tcf", member, features) / counts

@@ -26,7 +26,7 @@ class NearestMean(Learner):
     def __init__(self, child: Child, params: Mapping[str, Tensor]) -> None:
         self.child = child
         self.params = {name: value.detach() for name, value in params.items()}
-        self.anchor = Prototype()
+        self.anchor = Prototype(child.template.get_parameter(f"{child.class_head}.weight").shape[1])
 
     def adapt(self, condition: Condition) -> Predictor:
         """Class means of T tasks.

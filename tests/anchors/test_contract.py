@@ -1,0 +1,77 @@
+"""Every anchor: a set goes in, a linear head comes out, classes are exchangeable."""
+
+import pytest
+import torch
+
+from netwright.anchors import ANCHORS, Anchor, Mahalanobis
+from netwright.conditions import ExampleSet
+
+
+@pytest.fixture(params=ANCHORS)
+def anchor(request) -> Anchor:
+    torch.manual_seed(0)
+    anchor = ANCHORS[request.param](3)
+    for parameter in anchor.parameters():  # a new one may satisfy too many laws
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return anchor
+
+
+@pytest.fixture
+def support() -> tuple[torch.Tensor, ExampleSet]:
+    features = torch.randn(2, 6, 3)
+    y = torch.tensor([[0, 1, 2, 0, 1, 2], [2, 2, 1, 0, 0, 1]])
+    return features, ExampleSet.of(features, y)
+
+
+def test_a_head_has_a_row_per_class_and_is_finite(anchor, support):
+    weight, bias = anchor(*support)
+    assert weight.shape == (2, 3, 3)
+    assert bias.shape == (2, 3)
+    assert weight.isfinite().all()
+
+
+def test_permuting_labels_permutes_rows_and_the_order_of_examples_carries_nothing(anchor, support):
+    features, examples = support
+    weight, bias = anchor(features, examples)
+    names = torch.tensor([2, 0, 1])
+    renamed, renamed_bias = anchor(features, ExampleSet.of(features, names[examples.y]))
+    torch.testing.assert_close(renamed[:, names], weight)
+    torch.testing.assert_close(renamed_bias[:, names], bias)
+    order = torch.randperm(6)
+    shuffled = anchor(features[:, order], ExampleSet.of(features[:, order], examples.y[:, order]))
+    torch.testing.assert_close(shuffled[0], weight)
+
+
+def test_padding_and_classes_without_examples_give_nothing(anchor, support):
+    features, examples = support
+    mask = examples.mask.clone()
+    mask[:, 4:] = False
+    junk = features.clone()
+    junk[:, 4:] = float("inf")
+    weight, bias = anchor(junk, ExampleSet(junk, examples.y, mask, 5))
+    kept = ExampleSet.of(features[:, :4], examples.y[:, :4], classes=5)
+    torch.testing.assert_close(weight, anchor(features[:, :4], kept)[0])
+    assert not weight[:, 3:].any()
+    assert not bias[:, 3:].any()
+
+
+def test_every_parameter_has_a_gradient(anchor, support):
+    weight, bias = anchor(*support)
+    (weight.square().sum() + bias.sum()).backward()
+    assert all(p.grad.abs().max() > 0 for p in anchor.parameters())
+
+
+def test_a_metric_is_a_softmax_over_mapped_distances_and_starts_as_the_plain_one(support):
+    features, examples = support
+    anchor = Mahalanobis(3)
+    plain = ANCHORS["prototype"](3)(features, examples)
+    torch.testing.assert_close(anchor(features, examples)[0], plain[0])
+    anchor.metric.data = torch.randn(3, 3)
+    weight, bias = anchor(features, examples)
+    queries = torch.randn(2, 4, 3)
+    logits = queries @ weight.transpose(1, 2) + bias.unsqueeze(1)
+    for t in range(2):
+        means = torch.stack([features[t][examples.y[t] == c].mean(0) for c in range(3)])
+        distances = torch.cdist(queries[t] @ anchor.metric.T, means @ anchor.metric.T)
+        expected = (-0.3 * distances.square()).softmax(dim=1)
+        torch.testing.assert_close(logits[t].softmax(dim=1), expected, rtol=1e-4, atol=1e-5)
