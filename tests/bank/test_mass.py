@@ -1,9 +1,12 @@
 """Shards: each whole or not there, the same whoever runs them and however often."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,7 +106,7 @@ def test_impossible_shards_and_ids_are_refused(tmp_path, condition):
     assert not list(tmp_path.iterdir())
 
 
-KILLED = """
+WRITER = """
 import sys, torch
 sys.path.insert(0, sys.argv[2])
 import test_mass
@@ -114,14 +117,46 @@ test_mass.write_shard(test_mass.make(), condition, range(60_000), sys.argv[1], t
 """
 
 
-def test_a_shard_killed_midway_is_not_there_at_all(tmp_path):
-    folder = tmp_path / "out"
-    arguments = [sys.executable, "-c", KILLED, str(folder), str(Path(__file__).parent)]
+@contextmanager
+def writer_midway(folder: Path) -> Iterator[subprocess.Popen]:
+    """A process that has written a part of a shard, and goes on."""
+    arguments = [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         while not list(folder.glob(".aside-*/0*")) and process.poll() is None:
             time.sleep(0.002)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def make_old(folder: Path) -> list[Path]:
+    """Half-written folders, as if they had been begun an hour ago."""
+    asides = list(folder.glob(".aside-*"))
+    for aside in asides:
+        os.utime(aside, (time.time() - 3_600,) * 2)
+    return asides
+
+
+def test_a_shard_killed_midway_is_not_there_at_all(tmp_path, condition):
+    folder = tmp_path / "out"
+    with writer_midway(folder) as process:
         process.send_signal(signal.SIGKILL)
     assert not list(folder.glob("shard-*"))
     with pytest.raises(ArtifactError, match="holds no bank of networks"):
         NetworkBank.load(folder)
+    # The next writer of any shard removes what it has left.
+    assert make_old(folder)
+    write_shard(make(), condition, IDS, folder, shard=(1, 2))
+    assert [path.name for path in folder.iterdir()] == ["shard-00002-of-00002"]
+
+
+def test_what_another_writer_is_writing_is_left_to_it(tmp_path, condition):
+    folder = tmp_path / "out"
+    with writer_midway(folder) as process:
+        process.send_signal(signal.SIGSTOP)
+        asides = make_old(folder)
+        write_shard(make(), condition, IDS, folder, shard=(1, 2))
+        assert asides
+        assert all(aside.exists() for aside in asides)

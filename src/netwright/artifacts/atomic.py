@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,10 +16,15 @@ from pathlib import Path
 
 from netwright.errors import ArtifactError
 
+if sys.platform != "win32":
+    import fcntl
+
 _ASIDE = ".aside-"
 _BEFORE = ".before-"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+# Between making a folder and locking it a writer needs microseconds.
+_SECONDS_UNLOCKED = 60.0
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -60,10 +66,11 @@ def write_folder_in_turn(
     """
     with _aside(path, needed=needed) as aside:
         aside.mkdir()
-        for name, data in files:
-            _write_synced(aside / name, data)
-        _sync_folder(aside)
-        _put_in_place(aside, path)
+        with _locked(aside):
+            for name, data in files:
+                _write_synced(aside / name, data)
+            _sync_folder(aside)
+            _put_in_place(aside, path)
 
 
 def clean_leftovers(folder: Path) -> None:
@@ -84,6 +91,51 @@ def clean_leftovers(folder: Path) -> None:
         _remove(before)
     for leftover in folder.glob(f"{_ASIDE}*"):
         _remove(leftover)
+
+
+def clean_abandoned(folder: Path) -> None:
+    """Remove folders half written by writers that are no more; others may write here meanwhile.
+
+    A writer holds a lock on its folder, which ends with it. Where there are no locks, nothing is
+    removed.
+    """
+    for leftover in folder.glob(f"{_ASIDE}*"):
+        # Gone meanwhile, or held by its writer: either way not ours.
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _SECONDS_UNLOCKED:
+                descriptor = _lock(leftover)
+                _remove(leftover)
+                os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock that tells `clean_abandoned` that the writer lives."""
+    descriptor = -1
+    with suppress(OSError):  # a file system without locks
+        descriptor = _lock(folder)
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder, until the descriptor is closed or the process ends.
+
+    Raises:
+        OSError: If another process holds it, or there are no locks here.
+    """
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, "no locks on folders")
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from netwright.artifacts import clean_abandoned
 from netwright.bank.files import (
     BankConfig,
     Block,
@@ -94,6 +95,7 @@ def write_shard(
     config = BankConfig.of(
         hypernetwork.child, at_rest, last - first, shard=shard, provenance=provenance
     )
+    clean_abandoned(path.parent)
     mended = ""
     if path.exists():
         try:
