@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from functools import cache
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEEP_ALL = 2**31 - 1
@@ -15,10 +16,20 @@ def keep_freed_memory() -> bool:
     faulted in anew: up to half of a small step's time, on some virtual machines more.
     The process then stays as large as it once was.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not _is_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL) and mallopt(_M_MMAP_MAX, 0))
+
+
+def release_freed_memory() -> None:
+    """Have glibc give freed memory back to the system, before something large of another kind is taken.
+
+    Blocks of one size leave gaps that blocks of another do not fit. Costs milliseconds, and the faults of
+    what is given back.
+    """
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def bound_spinning() -> None:
@@ -29,3 +40,9 @@ def bound_spinning() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+@cache
+def _is_glibc() -> bool:
+    # It reads the interpreter's file: too slow for every step.
+    return platform.libc_ver()[0] == "glibc"

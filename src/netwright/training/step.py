@@ -20,6 +20,7 @@ from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
+from netwright.process import release_freed_memory
 from netwright.tasks.base import TaskBatch
 
 Stages = Literal["auto", "one", "two"]
@@ -115,7 +116,7 @@ def _two_stages(
     params = write(batch.condition)
     written = {name: value.detach().split(chunk) for name, value in params.items()}
     scores: list[Score] = []
-    gradients: dict[str, list[Tensor]] = {name: [] for name in params}
+    gradients = {name: torch.zeros_like(value) for name, value in params.items()}
     for i, first in enumerate(range(0, batch.tasks, chunk)):
         leaves = {
             name: pieces[i].detach().requires_grad_(params[name].requires_grad)
@@ -124,7 +125,8 @@ def _two_stages(
         part = batch.rows(slice(first, first + chunk))
         scores.append(_differentiate(child, objective, leaves, part))
         for name, leaf in leaves.items():
-            gradients[name].append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+            if leaf.grad is not None:
+                gradients[name][first : first + chunk] = leaf.grad
     counted = sum(len(score.loss) for score in scores)
     if counted:
         # The mean is over the tasks that counted, which are known only now.
@@ -132,9 +134,11 @@ def _two_stages(
             if parameter.grad is not None:
                 parameter.grad /= counted
         reached = [name for name, value in params.items() if value.requires_grad]
+        # Activations of children are gone; what the generator's gradients take must not come on top.
+        release_freed_memory()
         torch.autograd.backward(
             [params[name] for name in reached],
-            [torch.cat(gradients[name]).div_(counted) for name in reached],
+            [gradients[name].div_(counted) for name in reached],
         )
     return Score(
         torch.cat([score.loss.detach() for score in scores]),
