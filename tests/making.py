@@ -5,8 +5,15 @@ from torch import nn
 
 from netwright.architectures import conv, mlp
 from netwright.child import Child
-from netwright.conditioners import CONDITIONERS, Conditioner, Context, Examples, Identity
-from netwright.conditions import Condition, ExampleSet
+from netwright.conditioners import (
+    CONDITIONERS,
+    Conditioner,
+    Context,
+    Description,
+    Examples,
+    Identity,
+)
+from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.hypernetwork import Hypernetwork
 
 SIZE = 16
@@ -16,6 +23,7 @@ def make_conditioner(name: str) -> Conditioner:
     """A small conditioner by its name in `CONDITIONERS`."""
     makers = {
         "context": lambda: Context([0.0, -1.0], [1.0, 1.0], size=SIZE),
+        "description": lambda: Description(size=SIZE, buckets=500),
         "examples": lambda: Examples((3,), size=SIZE, outputs=2, channels=16),
         "identity": lambda: Identity(50, size=SIZE),
     }
@@ -23,12 +31,17 @@ def make_conditioner(name: str) -> Conditioner:
     return makers[name]()
 
 
-def make_condition(tasks: int, rng: torch.Generator) -> Condition:
-    """A condition with everything that the conditioners above read."""
+def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
+    """A condition with everything that the conditioners above read, or some kinds of it."""
     x, y = torch.randn(tasks, 6, 3, generator=rng), torch.randn(tasks, 6, 2, generator=rng)
     context = torch.rand(tasks, 2, generator=rng)
     identity = torch.randint(0, 50, (tasks,), generator=rng)
-    return Condition(ExampleSet.of(x, y), context, identity)
+    words = ["one", "two", "three", "four", "of", "them,"]
+    lengths = torch.randint(2, 9, (tasks,), generator=rng).tolist()
+    chosen = [torch.randint(0, 6, (n,), generator=rng).tolist() for n in lengths]
+    texts = Texts([" ".join(words[i] for i in each) for each in chosen])
+    whole = Condition(ExampleSet.of(x, y), context, identity, texts)
+    return Condition(**{name: whole.present()[name] for name in kinds}) if kinds else whole
 
 
 def make_vector_hypernetwork(generator: str, conditioner: str = "examples") -> Hypernetwork:

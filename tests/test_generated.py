@@ -31,7 +31,7 @@ def picture_network():
 @pytest.fixture
 def vector_network():
     rng = torch.Generator().manual_seed(0)
-    return make_vector_hypernetwork("dense").generate(make_condition(1, rng))
+    return make_vector_hypernetwork("dense").generate(make_condition(1, rng, "examples"))
 
 
 @pytest.mark.parametrize("kind", ["picture_network", "vector_network"])
@@ -85,7 +85,7 @@ def test_networks_of_a_users_module_load_into_that_module(tmp_path):
     hypernetwork = nw.Hypernetwork(
         nw.Child(module), nw.conditioners.Examples((3,), outputs=2), "dense"
     )
-    network = hypernetwork.generate(make_condition(1, rng))
+    network = hypernetwork.generate(make_condition(1, rng, "examples"))
     network.save(tmp_path / "net")
     with pytest.raises(ArtifactError, match="a module of your own, expected that module"):
         nw.load_network(tmp_path / "net")

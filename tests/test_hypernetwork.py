@@ -39,17 +39,17 @@ def test_generated_networks_answer_as_the_batched_child_does(rng):
 
 def test_provenance_tells_conditions_and_hypernetworks_apart(rng):
     hypernetwork = make_vector_hypernetwork("dense")
-    first, second = hypernetwork.generate_many(make_condition(2, rng))
+    first, second = hypernetwork.generate_many(make_condition(2, rng, "examples"))
     assert first.provenance.condition != second.provenance.condition
     assert first.provenance.hypernetwork == second.provenance.hypernetwork
     perturb(hypernetwork, rng)
-    third = hypernetwork.generate(make_condition(1, rng))
+    third = hypernetwork.generate(make_condition(1, rng, "examples"))
     assert third.provenance.hypernetwork != first.provenance.hypernetwork
     assert third.provenance.versions["netwright"] == nw.__version__
 
 
 def test_generated_weights_can_be_fine_tuned(rng):
-    network = make_vector_hypernetwork("dense").generate(make_condition(1, rng))
+    network = make_vector_hypernetwork("dense").generate(make_condition(1, rng, "examples"))
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
     x, y = torch.randn(32, 3), torch.randn(32, 2)
     losses = []
@@ -65,7 +65,7 @@ def test_generated_weights_can_be_fine_tuned(rng):
 def test_writing_leaves_the_hypernetworks_mode_and_weights_alone(rng):
     hypernetwork = make_vector_hypernetwork("dense").train()
     before = {name: value.clone() for name, value in hypernetwork.state_dict().items()}
-    network = hypernetwork.generate(make_condition(1, rng))
+    network = hypernetwork.generate(make_condition(1, rng, "examples"))
     for parameter in network.parameters():
         parameter.data.zero_()
     assert hypernetwork.training

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from netwright.bank import NetworkBank
     from netwright.child import Child
-    from netwright.conditions import Condition, ExampleSet
+    from netwright.conditions import Condition, ExampleSet, Texts
     from netwright.emission import BiasOnly, Film, Frozen, Full, LowRank, Shared
     from netwright.evaluation import Evaluation, evaluate
     from netwright.generated import GeneratedNetwork, load_network
@@ -46,6 +46,7 @@ _HOMES = {
     "NetworkBank": "netwright.bank",
     "ParameterSpace": "netwright.space",
     "Shared": "netwright.emission",
+    "Texts": "netwright.conditions",
     "evaluate": "netwright.evaluation",
     "load_hypernetwork": "netwright.training",
     "load_network": "netwright.generated",
@@ -69,6 +70,7 @@ __all__ = [
     "NetworkBank",
     "ParameterSpace",
     "Shared",
+    "Texts",
     "__version__",
     "anchors",
     "architectures",

@@ -4,7 +4,9 @@ A `Condition` holds one field per kind of condition; a kind that a task lacks is
 `T` tasks are padded to a common number of examples and masked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -105,6 +107,58 @@ class ExampleSet:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A text per task.
+
+    Args:
+        values: T texts.
+
+    Raises:
+        ConditionError: If they are one text, or something else than texts.
+    """
+
+    values: tuple[str, ...]
+
+    def __init__(self, values: Sequence[str]) -> None:
+        if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+            raise ConditionError(
+                f"The texts are {shorten(repr(values), 60)}, expected a list with one text per task. "
+                "Put a single text in brackets."
+            )
+        object.__setattr__(self, "values", tuple(values))
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        return len(self.values)
+
+    def to(self, device: torch.device | str) -> "Texts":
+        """The same: texts are on no device."""
+        return self
+
+    def rows(self, index: Tensor | slice) -> "Texts":
+        """The texts that `index` selects."""
+        if isinstance(index, slice):
+            return Texts(self.values[index])
+        if index.dtype == torch.bool:
+            index = index.nonzero().flatten()
+        return Texts([self.values[i] for i in index.tolist()])
+
+    def check(self, name: str = "description") -> None:
+        """Refuse a text without any word.
+
+        Raises:
+            ConditionError: If there is one.
+        """
+        for t, value in enumerate(self.values):
+            if not value.strip():
+                raise ConditionError(
+                    f"`{name}` of task {t} is empty, expected a text. Describe what the network should "
+                    "do, or leave the description out for all tasks."
+                )
+
+
+@dataclass(frozen=True)
 class Condition:
     """What T networks are written from; a kind of condition that is absent is None.
 
@@ -112,11 +166,13 @@ class Condition:
         examples: A support set per task.
         context: Numbers that describe a task, [T, D], float.
         identity: Which known task it is, [T], int64.
+        description: A text per task.
     """
 
     examples: ExampleSet | None = None
     context: Tensor | None = None
     identity: Tensor | None = None
+    description: Texts | None = None
 
     @property
     def tasks(self) -> int:
@@ -124,7 +180,7 @@ class Condition:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:
-                return value.tasks if isinstance(value, ExampleSet) else len(value)
+                return value.tasks if isinstance(value, ExampleSet | Texts) else len(value)
         raise ConditionError(
             "The condition is empty, expected at least one of "
             f"{[field.name for field in fields(self)]}. Give a support set, for instance."
@@ -138,12 +194,12 @@ class Condition:
     def rows(self, index: Tensor | slice) -> "Condition":
         """The tasks that `index` selects; the task axis stays."""
         chosen: dict[str, Any] = {
-            name: value.rows(index) if isinstance(value, ExampleSet) else value[index]
+            name: value.rows(index) if isinstance(value, ExampleSet | Texts) else value[index]
             for name, value in self.present().items()
         }
         return replace(self, **chosen)
 
-    def present(self) -> dict[str, "ExampleSet | Tensor"]:
+    def present(self) -> dict[str, "ExampleSet | Texts | Tensor"]:
         """The kinds of condition that are there, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
@@ -159,6 +215,12 @@ class Condition:
         for name, value in self.present().items():
             if isinstance(value, ExampleSet):
                 check_shape(f"{name}.x", value.x, "T N *", T=tasks)
+                value.check(name)
+            elif isinstance(value, Texts):
+                if value.tasks != tasks:
+                    raise ConditionError(
+                        f"`{name}` holds {value.tasks} texts for {tasks} tasks, expected one for each."
+                    )
                 value.check(name)
             else:
                 check_shape(name, value, "T *", T=tasks)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from netwright._version import __version__
 from netwright.architectures import Architecture, from_record, to_record
 from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
-from netwright.conditions import Condition, ExampleSet
+from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.errors import ArtifactError
 from netwright.shapes import describe_shape
 
@@ -172,6 +172,9 @@ def condition_digest(condition: Condition) -> str:
     """Digest of everything in a condition, padding and the order of examples included."""
     sha = hashlib.sha256()
     for name, value in condition.present().items():
+        if isinstance(value, Texts):
+            sha.update(f"{name} {value.values!r}".encode())
+            continue
         parts = [value.x, value.y, value.mask] if isinstance(value, ExampleSet) else [value]
         for tensor in parts:
             sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())

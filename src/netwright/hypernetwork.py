@@ -51,9 +51,7 @@ class Hypernetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.child = child
-        self.conditioner = (
-            conditioner if isinstance(conditioner, Conditioner) else Compose(conditioner)
-        )
+        self.conditioner = _conditioner_of(conditioner)
         if isinstance(generator, str):
             if generator not in GENERATORS:
                 raise RunError(
@@ -118,6 +116,7 @@ class Hypernetwork(nn.Module):
                 for part in parts
                 if isinstance(part, Conditioner)
             ],
+            "condition_dropout": conditioner.dropout if isinstance(conditioner, Compose) else 0.0,
             "generator": {"name": _name_of(self.generator, GENERATORS), **self.generator.options()},
             "head": self.head,
             "anchor": self.anchor_name,
@@ -154,7 +153,7 @@ class Hypernetwork(nn.Module):
         generator = dict(record["generator"])
         return cls(
             child,
-            parts[0] if len(parts) == 1 else parts,
+            _conditioner_of(parts, record.get("condition_dropout", 0.0)),
             generator.pop("name"),
             head=record["head"],
             anchor=record["anchor"],
@@ -183,6 +182,7 @@ class Hypernetwork(nn.Module):
             ShapeError: If it is of another shape than in training.
         """
         condition.check()
+        self.conditioner.check(condition)
         was_training = self.training
         # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
         tasks = condition.tasks
@@ -250,6 +250,14 @@ class Hypernetwork(nn.Module):
             labels=labels,
             preparation=self.preparation,
         )
+
+
+def _conditioner_of(
+    given: Conditioner | Sequence[Conditioner], dropout: float = 0.0
+) -> Conditioner:
+    if isinstance(given, Conditioner):
+        return given
+    return given[0] if len(given) == 1 else Compose(given, dropout=dropout)
 
 
 def _head_of(child: Child, head: Head | None) -> Head:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from files import write_pictures, write_table
 from safetensors.torch import load_file
+from sklearn.datasets import load_digits
 
 import netwright as nw
 from netwright import cli
@@ -43,7 +44,7 @@ def run(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """Run folders of three kinds, trained for a moment: pictures, a table, sine waves."""
+    """Run folders, trained for a moment: pictures, a table, sine waves, descriptions."""
     root = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(0)
     write_pictures(root / "photos", 12, 6, rng)
@@ -52,6 +53,7 @@ def trained(tmp_path_factory):
         "photos": [root / "photos", "--ways", 2, "--queries", 3],
         "sales": [root / "sales.csv", "--task", "store", "--target", "units"],
         "sine": ["sine"],
+        "rules": ["digit-rules"],
     }
     for name, arguments in commands.items():
         with pytest.MonkeyPatch.context() as patch:
@@ -173,6 +175,34 @@ def test_many_conditions_as_arrays_keep_their_ids(run, trained, tmp_path):
     assert nw.NetworkBank.load(tmp_path / "bank").ids == (2**40, 7, -1)
 
 
+def test_a_description_becomes_a_network_alone_or_beside_examples(run, trained, tmp_path):
+    x, y = load_digits(return_X_y=True)
+    np.savez(tmp_path / "five.npz", x=x[:5] / 16, y=(y[:5] > 2).astype(int))
+    np.savez(tmp_path / "more.npz", x=x[5:9] / 16)
+    command = ["generate", trained / "runs/rules", "--describe", "digits greater than two"]
+    for extra, source in (
+        ([], "written from a description"),
+        (["--support", "five.npz"], "written from 5 examples and a description"),
+    ):
+        code, out, err = run(*command, *extra, "--out", "net")
+        assert code == 0, err
+        assert source in out
+        code, out, err = run("predict", "net", "more.npz")
+        assert code == 0, err
+        assert {line.split()[-2] for line in out.splitlines()} <= {"yes", "no"}
+        assert len(out.splitlines()) == 4
+    texts = np.array(["digits less than 4", "digits that are even"])
+    np.savez(tmp_path / "texts.npz", description=texts, ids=np.array(["few", "even"]))
+    code, _, err = run("generate", trained / "runs/rules", "--many", "texts.npz", "--out", "bank")
+    assert code == 0, err
+    bank = nw.NetworkBank.load(tmp_path / "bank")
+    assert bank.ids == ("few", "even")
+    assert run(*command[:2], "--describe", texts[1], "--out", "one")[0] == 0
+    row = torch.from_numpy(x[:1]).float() / 16
+    alone = nw.load_network(tmp_path / "one")(row)
+    torch.testing.assert_close(bank.run(["even"], row), alone, rtol=1e-4, atol=1e-5)
+
+
 def test_a_table_becomes_a_network_that_answers_in_units(run, trained, tmp_path):
     (tmp_path / "new.csv").write_text("day,size,kind,units\n0.1,3,a,4.5\n0.2,6,b,7\n0.3,2,a,2\n")
     code, out, _ = run("generate", trained / "runs/sales", "--support", "new.csv", "--out", "net")
@@ -284,7 +314,15 @@ MISTAKES = [
     (["evaluate", "RUNS/photos", "--split", "dev"], 1, "`--split` is 'dev'"),
     (["evaluate", "RUNS/photos", "--tasks", 1], 1, "`--tasks` is 1"),
     (["generate", "RUNS/photos", "--support", "nowhere", "--out", "n"], 1, "nowhere is not there"),
-    (["generate", "RUNS/sine", "--out", "n"], 1, "Give either --support, for one task, or --many"),
+    (["generate", "RUNS/sine", "--out", "n"], 1, "Give either --support or --describe or both"),
+    (["generate", "RUNS/sine", "--describe", "a wave", "--out", "n"], 1, "does not read; it reads"),
+    (["generate", "RUNS/rules", "--describe", " ", "--out", "n"], 1, "of task 0 is empty"),
+    (["generate", "RUNS/rules", "--describe", "ж", "--out", "n"], 1, "no word that was seen"),
+    (
+        ["generate", "RUNS/rules", "--describe", "a " * 99, "--out", "n"],
+        1,
+        "has 99 words, expected at most 64",
+    ),
     (
         ["generate", "RUNS/sine", "--many", "wide.npz", "--out", "n", "--shard", "0/2"],
         1,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import SIZE, make_condition, make_conditioner, make_picture_condition, perturb
 
-from netwright.conditioners import CONDITIONERS, Compose, Context, Examples, Identity
+from netwright.conditioners import CONDITIONERS, Compose, Context, Description, Examples, Identity
+from netwright.conditioners.words import words_of
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, ShapeError
 
@@ -53,14 +54,24 @@ def test_a_condition_without_what_is_read_is_refused_by_name(conditioner):
         conditioner(other)
 
 
+def test_a_kind_that_is_not_read_is_refused_where_networks_are_written(conditioner, rng):
+    condition = make_condition(2, rng)
+    own = make_condition(2, rng, *conditioner.reads)
+    conditioner.check(own)
+    with pytest.raises(ConditionError, match=r"which this hypernetwork does not read; it reads \["):
+        conditioner.check(condition)
+
+
 def test_composed_conditioners_read_all_and_depend_on_each(rng):
     parts = [make_conditioner(name) for name in CONDITIONERS]
     composed = Compose(parts)
     perturb(composed, rng)
     condition = make_condition(2, rng)
     embedding = composed(condition)
-    assert embedding.tokens.shape[1] == 6 + 1 + 1
-    for name in ("examples", "context", "identity"):
+    assert int(embedding.mask[0].sum()) == 6 + 1 + 1 + len(
+        words_of(condition.description.values[0])
+    )
+    for name in condition.present():
         rolled = condition.rows(torch.tensor([1, 0])).present()[name]
         changed = Condition(**{**condition.present(), name: rolled})
         assert not torch.allclose(composed(changed).z, embedding.z), name
@@ -68,7 +79,13 @@ def test_composed_conditioners_read_all_and_depend_on_each(rng):
 
 def test_conditioners_of_different_widths_do_not_compose():
     with pytest.raises(RunError, match=r"sizes \[8, 16\], expected one common size"):
-        Compose([Identity(3, size=8), Identity(3, size=16)])
+        Compose([Identity(3, size=8), Description(size=16)])
+    with pytest.raises(RunError, match=r"read \['identity', 'identity'\], expected a kind"):
+        Compose([Identity(3, size=8), Identity(3, size=8)])
+    with pytest.raises(
+        RunError, match="There are 1 conditioners to compose, expected at least two"
+    ):
+        Compose([Identity(3, size=8)])
 
 
 @given(seed=st.integers(0, 1000), shots=st.integers(1, 4), padding=st.integers(0, 3))

@@ -57,7 +57,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="FAMILY",
-            help="glyphs, omniglot, sine, a folder of pictures, or a CSV or Parquet file.",
+            help="glyphs, omniglot, sine, digit-rules, a folder of pictures, or a CSV or Parquet file.",
         ),
     ] = None,
     folder: Annotated[
@@ -176,6 +176,10 @@ def generate(
         Path | None,
         typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
     ] = None,
+    describe: Annotated[
+        str | None,
+        typer.Option(help="What the network should do, in words; alone or beside --support."),
+    ] = None,
     many: Annotated[
         Path | None,
         typer.Option(
@@ -191,16 +195,18 @@ def generate(
     ] = "float32",
     as_json: Json = False,
 ) -> None:
-    """Write a network for a new task from its support set, or --many networks for many tasks."""
+    """Write a network for a new task from a support set, a description or both, or --many networks."""
     from netwright.cli.generate import run_generate, run_generate_many
     from netwright.errors import RunError
 
-    if (support is None) == (many is None):
-        raise RunError("Give either --support, for one task, or --many, for many.")
-    if support is not None:
-        run_generate(run, support, out, as_json=as_json)
-    elif many is not None:
+    if (support is None and describe is None) == (many is None):
+        raise RunError(
+            "Give either --support or --describe or both, for one task, or --many, for many."
+        )
+    if many is not None:
         run_generate_many(run, many, out, shard=shard, at_rest=at_rest, as_json=as_json)
+    else:
+        run_generate(run, support, describe, out, as_json=as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from netwright.cli.output import print_json, print_table
 
 _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
+    "classical": ("scikit-learn",),
     "plot": ("matplotlib",),
     "table": ("pyarrow",),
     "vision": ("pillow",),

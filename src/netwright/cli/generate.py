@@ -7,31 +7,41 @@ from netwright.artifacts import tensors_to_bytes, write_file
 from netwright.bank import write_shard
 from netwright.cli.inputs import conditions_of, support_of
 from netwright.cli.output import print_json
-from netwright.conditions import Condition
+from netwright.conditioners import Examples
+from netwright.conditions import Condition, Texts
 from netwright.errors import RunError
 from netwright.generated import GeneratedNetwork
+from netwright.hypernetwork import Hypernetwork
 from netwright.training import load_hypernetwork
 
 
-def run_generate(run_folder: Path, support: Path, out: Path, *, as_json: bool) -> None:
-    """Write one network from a support set, to a folder or to one file."""
+def run_generate(
+    run_folder: Path, support: Path | None, describe: str | None, out: Path, *, as_json: bool
+) -> None:
+    """Write one network from a support set or a description or both, to a folder or to one file."""
     hypernetwork, run = load_hypernetwork(run_folder)
     architecture = hypernetwork.child.architecture
     if architecture is None:
         raise RunError("This run writes a module of your own; use `load_hypernetwork` from Python.")
-    examples, labels = support_of(
-        support,
-        architecture.input_shape,  # type: ignore[attr-defined]
-        hypernetwork.preparation,
-        exchangeable=hypernetwork.child.class_head is not None,
+    examples, labels = None, tuple((hypernetwork.preparation or {}).get("labels", ()))
+    if support is not None:
+        examples, named = support_of(
+            support,
+            architecture.input_shape,  # type: ignore[attr-defined]
+            hypernetwork.preparation,
+            _reader_of(hypernetwork),
+        )
+        labels = named or labels
+    condition = Condition(
+        examples=examples, description=None if describe is None else Texts([describe])
     )
-    condition = Condition(examples=examples)
     hypernetwork.generate(condition)  # the first call pays for what is set up once
     started = time.perf_counter()
     network = hypernetwork.generate(condition, labels=labels)
     milliseconds = 1000 * (time.perf_counter() - started)
     _save(network, out)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.iterdir())
+    count = 0 if examples is None else int(examples.mask.sum())
     if as_json:
         print_json(
             {
@@ -40,13 +50,16 @@ def run_generate(run_folder: Path, support: Path, out: Path, *, as_json: bool) -
                 "parameters": network.size,
                 "bytes": size,
                 "milliseconds": milliseconds,
-                "examples": int(examples.mask.sum()),
+                "examples": count,
+                "description": describe,
                 "labels": labels,
             }
         )
         return
-    count = int(examples.mask.sum())
-    print(f"{out}: {network.size:,} parameters, {size:,} bytes, written from {count} examples")
+    sources = [f"{count} examples"] * (count > 0) + ["a description"] * (describe is not None)
+    print(
+        f"{out}: {network.size:,} parameters, {size:,} bytes, written from {' and '.join(sources)}"
+    )
     print(f"in {milliseconds:.1f} ms; outputs: {', '.join(labels) or network.size}")
     if out.is_dir():
         print(f"next: netwright predict {out} INPUTS")
@@ -58,9 +71,7 @@ def run_generate_many(
     """Write the networks of one shard of many tasks, or find that they are there."""
     index, of = _shard(shard)
     hypernetwork, run = load_hypernetwork(run_folder)
-    condition, ids = conditions_of(
-        many, hypernetwork.preparation, exchangeable=hypernetwork.child.class_head is not None
-    )
+    condition, ids = conditions_of(many, hypernetwork.preparation, _reader_of(hypernetwork))
     started = time.perf_counter()
     done = write_shard(
         hypernetwork,
@@ -90,6 +101,10 @@ def run_generate_many(
     print(f"{done.folder}: {done.networks:,} networks of {len(ids):,}, {what}")
     if of > 1:
         print(f"next: the other shards of {of}; netwright.NetworkBank.load({str(out)!r}) reads all")
+
+
+def _reader_of(hypernetwork: Hypernetwork) -> Examples | None:
+    return next((part for part in hypernetwork.modules() if isinstance(part, Examples)), None)
 
 
 def _shard(text: str) -> tuple[int, int]:

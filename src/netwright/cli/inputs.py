@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netwright.conditions import Condition, ExampleSet
+from netwright.conditioners import Examples
+from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.errors import DataError
 from netwright.tasks.columns import TABLE_ENDINGS
 from netwright.tasks.images import read_pictures, read_support
@@ -20,8 +21,7 @@ def support_of(
     path: Path,
     input_shape: tuple[int, ...],
     preparation: Mapping[str, Any] | None,
-    *,
-    exchangeable: bool,
+    reader: Examples | None,
 ) -> tuple[ExampleSet, tuple[str, ...]]:
     """The support set of one task, T = 1, and names of its outputs.
 
@@ -29,7 +29,7 @@ def support_of(
         path: A folder of <class>/pictures, a CSV or Parquet file, or an .npz with x and y.
         input_shape: Shape of one input of the child.
         preparation: How rows of a table become inputs, where the run has one.
-        exchangeable: Whether y must be classes of the task's own.
+        reader: What reads support sets in the hypernetwork, if anything does; says what y must be.
 
     Raises:
         DataError: If it cannot be read, or is not what the hypernetwork was trained with.
@@ -38,21 +38,21 @@ def support_of(
         prepared = _table(preparation, path)
         return prepared.support(path), prepared.labels or (prepared.target,)
     if path.suffix.lower() == ".npz":
-        return _arrays(path, exchangeable)
+        return _arrays(path, reader)
     _check_pictures(path, input_shape)
     return read_support(path, image_size=input_shape[1], channels=input_shape[0])
 
 
 def conditions_of(
-    path: Path, preparation: Mapping[str, Any] | None, *, exchangeable: bool
+    path: Path, preparation: Mapping[str, Any] | None, reader: Examples | None
 ) -> tuple[Condition, Sequence[str | int]]:
     """The conditions of many tasks, and an id of each.
 
     Args:
         path: An .npz with `x` [T, S, *] and `y` [T, S] or [T, S, C], perhaps `mask` [T, S]; or `context`
-            [T, D]; perhaps `ids` [T]. Or a table with the task column.
+            [T, D]; or `description` [T], texts; perhaps `ids` [T]. Or a table with the task column.
         preparation: How rows of a table become inputs, where the run has one.
-        exchangeable: Whether y must be classes of each task's own.
+        reader: What reads support sets in the hypernetwork, if anything does; says what y must be.
 
     Raises:
         DataError: If it cannot be read.
@@ -65,28 +65,33 @@ def conditions_of(
     if "identity" in given:
         given["identity"] = given["identity"].long()
     if "x" in arrays:
-        given["examples"] = _many_examples(path, arrays, exchangeable)
+        given["examples"] = _many_examples(path, arrays, reader)
+    if texts := _read_names(path, "description", "U", "text"):
+        given["description"] = Texts([str(text) for text in texts])
     if not given:
-        raise DataError(f"{path} holds neither x and y nor context, expected one of them.")
-    condition = Condition(**given)
-    return condition, _read_ids(path) or list(range(condition.tasks))
-
-
-def _read_ids(path: Path) -> list[str | int]:
-    """Ids of an .npz, as text or whole numbers; empty if there are none."""
-    with np.load(path, allow_pickle=False) as file:
-        if "ids" not in file.files:
-            return []
-        ids = file["ids"]
-    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise DataError(
-            f"{path} has ids {list(ids.shape)} of {ids.dtype}, expected [T], text or whole numbers."
+            f"{path} holds neither x and y nor context nor description, expected one of them."
         )
-    values: list[str | int] = ids.tolist()
+    condition = Condition(**given)
+    ids = _read_names(path, "ids", "iuU", "text or whole numbers")
+    return condition, ids or list(range(condition.tasks))
+
+
+def _read_names(path: Path, name: str, kinds: str, expected: str) -> list[str | int]:
+    """What an .npz names tasks or describes them by, [T]; empty if there is no such array."""
+    with np.load(path, allow_pickle=False) as file:
+        if name not in file.files:
+            return []
+        found = file[name]
+    if found.ndim != 1 or found.dtype.kind not in kinds:
+        raise DataError(
+            f"{path} has {name} {list(found.shape)} of {found.dtype}, expected [T], {expected}."
+        )
+    values: list[str | int] = found.tolist()
     return values
 
 
-def _many_examples(path: Path, arrays: Mapping[str, Tensor], exchangeable: bool) -> ExampleSet:
+def _many_examples(path: Path, arrays: Mapping[str, Tensor], reader: Examples | None) -> ExampleSet:
     if "y" not in arrays:
         raise DataError(f"{path} holds x and lacks y, expected both.")
     x, y = arrays["x"], arrays["y"]
@@ -99,8 +104,8 @@ def _many_examples(path: Path, arrays: Mapping[str, Tensor], exchangeable: bool)
     is_real = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
     if is_real.shape != x.shape[:2]:
         raise DataError(f"{path} has mask {list(is_real.shape)}, expected {list(x.shape[:2])}.")
-    if exchangeable:
-        return ExampleSet(x, y.long(), is_real, int(y.max()) + 1)
+    if reader is not None and reader.labels != "values":
+        return ExampleSet(x, y.long(), is_real, reader.outputs or int(y.max()) + 1)
     return ExampleSet(x, y if y.dim() > 2 else y.unsqueeze(2), is_real)
 
 
@@ -139,18 +144,20 @@ def _check_pictures(path: Path, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def _arrays(path: Path, exchangeable: bool) -> tuple[ExampleSet, tuple[str, ...]]:
+def _arrays(path: Path, reader: Examples | None) -> tuple[ExampleSet, tuple[str, ...]]:
     arrays = _read_npz(path, "x", "y")
     x, y = arrays["x"], arrays["y"]
     if len(x) != len(y):
         raise DataError(f"{path} has {len(x)} rows in x and {len(y)} in y, expected as many.")
     if len(x) == 0:
         raise DataError(f"{path} has no example, expected at least one.")
-    if not exchangeable:
+    if reader is None or reader.labels == "values":
         values = y if y.dim() > 1 else y[:, None]
         return ExampleSet.of(x[None], values.float()[None]), ()
     if y.dim() != 1 or not torch.equal(y, y.round()):
         raise DataError(f"{path} has y {list(y.shape)}, expected classes [S], whole numbers.")
+    if reader.labels == "fixed-classes":
+        return ExampleSet.of(x[None], y.long()[None], classes=reader.outputs), ()
     names, classes = torch.unique(y, return_inverse=True)
     if len(names) < 2:
         raise DataError(f"{path} has one class only, expected at least 2.")

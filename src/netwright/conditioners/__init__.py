@@ -6,13 +6,24 @@
 from netwright.conditioners.base import Conditioner, Embedding
 from netwright.conditioners.compose import Compose
 from netwright.conditioners.context import Context
+from netwright.conditioners.description import Description
 from netwright.conditioners.examples import Examples
 from netwright.conditioners.identity import Identity
 
 CONDITIONERS: dict[str, type[Conditioner]] = {
     "context": Context,
+    "description": Description,
     "examples": Examples,
     "identity": Identity,
 }
 
-__all__ = ["CONDITIONERS", "Compose", "Conditioner", "Context", "Embedding", "Examples", "Identity"]
+__all__ = [
+    "CONDITIONERS",
+    "Compose",
+    "Conditioner",
+    "Context",
+    "Description",
+    "Embedding",
+    "Examples",
+    "Identity",
+]

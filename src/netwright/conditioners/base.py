@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from netwright.conditions import Condition
+from netwright.errors import ConditionError
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Embedding:
 
 
 class Conditioner(nn.Module, ABC):
-    """Reads one kind of condition and returns an `Embedding` of width `size`."""
+    """Reads one kind of condition and returns an `Embedding` of width `size`.
+
+    `reads` names the fields of a condition that are read.
+    """
 
     size: int
+    reads: tuple[str, ...]
 
     @abstractmethod
     def forward(self, condition: Condition) -> Embedding:
@@ -38,6 +43,19 @@ class Conditioner(nn.Module, ABC):
         Raises:
             ConditionError: If the kind of condition that this conditioner reads is absent or misfits.
         """
+
+    def check(self, condition: Condition) -> None:
+        """Refuse a condition that no network should be written from, though it could be read.
+
+        Raises:
+            ConditionError: If there is a reason.
+        """
+        for name in condition.present():
+            if name not in self.reads:
+                raise ConditionError(
+                    f"The condition has `{name}`, which this hypernetwork does not read; it reads "
+                    f"{list(self.reads)}. Leave `{name}` out, or train with it."
+                )
 
     @abstractmethod
     def options(self) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Context(Conditioner):
         RunError: If the ranges differ in length or one of them is empty.
     """
 
+    reads = ("context",)
+
     def __init__(
         self, low: list[float], high: list[float], *, size: int = 64, hidden: int = 128
     ) -> None:

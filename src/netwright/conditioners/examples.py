@@ -38,6 +38,8 @@ class Examples(Conditioner):
         Lee et al., Set Transformer, arXiv:1810.00825.
     """
 
+    reads = ("examples",)
+
     def __init__(
         self,
         x: tuple[int, ...],

@@ -19,6 +19,8 @@ class Identity(Conditioner):
         size: E, the width of the embedding.
     """
 
+    reads = ("identity",)
+
     def __init__(self, tasks: int, *, size: int = 64) -> None:
         super().__init__()
         self.tasks, self.size = tasks, size

@@ -4,6 +4,7 @@
 """
 
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
+from netwright.tasks.digit_rules import DigitRules
 from netwright.tasks.glyphs import Glyphs
 from netwright.tasks.images import Images
 from netwright.tasks.omniglot import Omniglot
@@ -11,6 +12,7 @@ from netwright.tasks.sine import Sine
 from netwright.tasks.table import Table, TablePreparation
 
 FAMILIES: dict[str, type[TaskFamily]] = {
+    "digit-rules": DigitRules,
     "glyphs": Glyphs,
     "images": Images,
     "omniglot": Omniglot,
@@ -21,6 +23,7 @@ FAMILIES: dict[str, type[TaskFamily]] = {
 __all__ = [
     "FAMILIES",
     "SPLITS",
+    "DigitRules",
     "Glyphs",
     "Images",
     "Omniglot",

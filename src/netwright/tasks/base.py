@@ -47,6 +47,7 @@ class TaskShape:
         kind: What y is. `exchangeable-classes`: class c of one task has nothing to do with class c
             of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers.
         context: Width of the context vector, 0 if there is none.
+        sources: Fields of the condition, such as `examples` and `description`.
         labels: Names of fixed classes or of predicted values, where there are any.
     """
 
@@ -55,6 +56,7 @@ class TaskShape:
     kind: Literal["exchangeable-classes", "fixed-classes", "values"]
     context: int = 0
     labels: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ("examples",)
 
 
 class TaskFamily(ABC):

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 
 from netwright.architectures import MLP, Architecture, Conv
 from netwright.child import Child
-from netwright.conditioners import Conditioner, Examples
+from netwright.conditioners import Compose, Conditioner, Description, Examples
 from netwright.errors import ArtifactError, RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.rng import derive_seed
@@ -53,10 +53,23 @@ def default_child(
     return MLP(inputs=prod(shape.x), hidden=(40, 40) if hidden is None else hidden, **outputs)
 
 
+# How often a kind of condition is left out in training, where tasks have several.
+CONDITION_DROPOUT = 0.25
+
+
 def default_conditioner(
     shape: TaskShape, *, size: int = 64, channels: int | None = None
 ) -> Conditioner:
-    """What reads support sets of a family's tasks."""
+    """What reads the conditions of a family's tasks: each kind, and any of them alone."""
+    makers: dict[str, Callable[[], Conditioner]] = {
+        "examples": lambda: _examples(shape, size, channels),
+        "description": lambda: Description(size=size),
+    }
+    parts = [makers[source]() for source in shape.sources]
+    return parts[0] if len(parts) == 1 else Compose(parts, dropout=CONDITION_DROPOUT)
+
+
+def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
     if channels is None:
         channels = 64 if len(shape.x) == 3 else 128
     exchangeable = shape.kind == "exchangeable-classes"
