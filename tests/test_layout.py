@@ -21,7 +21,17 @@ FRONT_DOOR = "__init__"
 DRAWING = [
     ["_version", "errors", "shapes", "rng", "process", "conditions", "runs"],
     ["artifacts", "export"],
-    ["space", "execution", "emission", "factors", "layers", "child", "anchors", "architectures"],
+    [
+        "space",
+        "execution",
+        "emission",
+        "factors",
+        "layers",
+        "child",
+        "initialisation",
+        "anchors",
+        "architectures",
+    ],
     ["attention", "conditioners", "generators", "class_head", "generated", "hypernetwork", "bank"],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],

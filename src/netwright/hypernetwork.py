@@ -17,6 +17,7 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import GENERATORS, WeightGenerator
+from netwright.initialisation import Initialisation, measure_initialisation
 
 
 class Hypernetwork(nn.Module):
@@ -97,6 +98,28 @@ class Hypernetwork(nn.Module):
             return params
         params |= self.class_head(self.child, params, embedding, condition)
         return {name: params[name] for name in self.child.space.names}
+
+    def check_initialisation(self, condition: Condition, x: Tensor) -> Initialisation:
+        """How the children of these conditions start, beside the child's own initialisation; print it.
+
+        Args:
+            condition: Of T tasks, such as a batch of training.
+            x: Inputs of the children, [T, N, *].
+
+        Raises:
+            ConditionError: If the condition lacks what is read.
+            ShapeError: If an axis does not fit.
+
+        References:
+            Chang et al., Principled weight initialization for hypernetworks, arXiv:2312.08399.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                return measure_initialisation(self.child, self(condition), x, self)
+        finally:
+            self.train(was_training)
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description that `Hypernetwork.from_record` builds this one from, untrained.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from netwright.conditions import Condition, ExampleSet, Texts
-from netwright.errors import DataError
+from netwright.errors import DataError, MissingExtraError
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
 from netwright.tasks.rules import DIGITS, FRAMES, Rule, all_rules, split_of
 
@@ -30,7 +30,8 @@ class DigitRules(TaskFamily):
         queries: Queries per task.
 
     Raises:
-        DataError: If a size or source does not fit, or scikit-learn is not installed.
+        DataError: If a size or source does not fit.
+        MissingExtraError: If scikit-learn is not installed.
     """
 
     def __init__(
@@ -141,8 +142,6 @@ def _pictures() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise DataError(
-            "The digits come with scikit-learn, which is not installed. pip install scikit-learn"
-        ) from None
+        raise MissingExtraError("scikit-learn", "classical", "The digits") from None
     pictures, digits = load_digits(return_X_y=True)
     return (pictures / 16).astype(np.float32), digits

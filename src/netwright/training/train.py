@@ -1,6 +1,7 @@
 """Meta-training: a hypernetwork learns to write networks for tasks that it has not seen."""
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -119,6 +120,12 @@ def train_run(
     return training.result()
 
 
+log = logging.getLogger(__name__)
+
+# Weights of a few children are formed to be measured; of very large ones that would take long.
+TASKS_TO_CHECK, MOST_TO_CHECK = 4, 1_000_000
+
+
 class _Training:
     """The state of one training, between steps."""
 
@@ -166,7 +173,18 @@ class _Training:
             self.folder.mkdir(parents=True, exist_ok=True)
         self.log = TrainingLog(log_path, self.progress.log_bytes)
         if self.progress.step == 0 and not self.progress.finished:
+            self._check_initialisation()
             self._save()
+
+    def _check_initialisation(self) -> None:
+        """Say what is wrong with how the children start: a bad start looks like a bad method."""
+        if self.hypernetwork.child.space.size > MOST_TO_CHECK:
+            return
+        rng = stream(self.record.seed, "initialisation")
+        batch = self.family.sample(rng, TASKS_TO_CHECK, "train").to(self.run.device)
+        found = self.hypernetwork.check_initialisation(batch.condition, batch.query.x)
+        for problem in found.problems:
+            log.warning("initialisation: %s", problem)
 
     def _load(self, checkpoint: Any) -> None:
         saved = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")

@@ -1,0 +1,136 @@
+"""How hypernetworks start: a guarantee for every generator and emission, and a check that sees what is wrong."""
+
+import logging
+
+import pytest
+import torch
+from making import make_condition, make_conditioner, make_vector_hypernetwork
+from torch import nn
+
+import netwright as nw
+from netwright.conditioners import CONDITIONERS
+from netwright.generators import GENERATORS
+
+EMISSIONS = {
+    "full": "full",
+    "low_rank": nw.LowRank(2),
+    "film": nw.Film(),
+    "bias_only": nw.BiasOnly(),
+}
+VARIANCE, OUTPUT = (0.8, 1.25), (0.5, 2.0)
+
+
+def start_of(generator, emission, conditioner, seed):
+    """How a random child starts."""
+    torch.manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
+    depth = int(torch.randint(1, 4, (), generator=rng))
+    hidden = tuple(torch.randint(8, 49, (depth,), generator=rng).tolist())
+    inputs = int(torch.randint(4, 25, (), generator=rng))
+    child = nw.Child(
+        nw.architectures.mlp(inputs=inputs, hidden=hidden, outputs=12),
+        emissions=[("*", EMISSIONS[emission])],
+    )
+    hypernetwork = nw.Hypernetwork(child, make_conditioner(conditioner), generator)
+    return hypernetwork.check_initialisation(
+        make_condition(8, rng), torch.randn(8, 32, inputs, generator=rng)
+    )
+
+
+@pytest.mark.parametrize("emission", EMISSIONS)
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_children_start_as_their_own_initialisation_would_have_them(generator, emission):
+    for seed, conditioner in enumerate(CONDITIONERS):
+        start = start_of(generator, emission, conditioner, seed)
+        assert not start.problems, str(start)
+        assert OUTPUT[0] <= start.output <= OUTPUT[1], str(start)
+        for tensor in start.tensors:
+            if tensor.variance is not None and tensor.size >= 64:
+                assert VARIANCE[0] <= tensor.variance <= VARIANCE[1], str(start)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conditioner", CONDITIONERS)
+@pytest.mark.parametrize("emission", EMISSIONS)
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_that_holds_for_every_conditioner_and_twenty_random_children(
+    generator, emission, conditioner
+):
+    for seed in range(20):
+        start = start_of(generator, emission, conditioner, seed)
+        assert not start.problems, str(start)
+        for tensor in start.tensors:
+            if tensor.variance is not None and tensor.size >= 64:
+                assert VARIANCE[0] <= tensor.variance <= VARIANCE[1], str(start)
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+def problems_of(hypernetwork, rng):
+    start = hypernetwork.check_initialisation(
+        make_condition(4, rng, "examples"), torch.randn(4, 16, 3, generator=rng)
+    )
+    assert all(f"! {problem}" in str(start) for problem in start.problems)
+    return " / ".join(start.problems)
+
+
+def test_variance_that_is_off_is_named(rng):
+    hypernetwork = make_vector_hypernetwork("dense")
+    assert not problems_of(hypernetwork, rng)
+    with torch.no_grad():
+        for head in hypernetwork.generator.heads:
+            head.base *= 3
+    found = problems_of(hypernetwork, rng)
+    assert "`linear1.weight` starts with 9" in found
+    assert "times the variance of the child's own initialisation, expected 0.5 to 2.0" in found
+    assert "outputs start with" in found
+
+
+def test_a_child_without_base_is_found_wanting(rng):
+    hypernetwork = make_vector_hypernetwork("dense")
+    with torch.no_grad():
+        for head in hypernetwork.generator.heads:
+            head.base.zero_()
+    assert "`linear1.weight` starts with 0.01" in problems_of(hypernetwork, rng)
+
+
+def test_units_and_parameters_without_gradient_are_named(rng):
+    hypernetwork = make_vector_hypernetwork("dense")
+    first_bias = hypernetwork.child.space.names.index("linear1.bias")
+    with torch.no_grad():
+        hypernetwork.generator.heads[first_bias].base.fill_(-100.0)
+    hypernetwork.forgotten = nn.Parameter(torch.ones(2))
+    found = problems_of(hypernetwork, rng)
+    assert "100% of the rows of `linear1.weight` have no gradient" in found
+    assert "nothing that is written depends on `forgotten` of the hypernetwork" in found
+
+
+def test_checking_changes_nothing(rng):
+    hypernetwork = make_vector_hypernetwork("dense").train()
+    before = {n: v.clone() for n, v in hypernetwork.state_dict().items()}
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    problems_of(hypernetwork, rng)
+    assert torch.equal(torch.rand(3), expected)
+    assert hypernetwork.training
+    assert all(torch.equal(v, before[n]) for n, v in hypernetwork.state_dict().items())
+    assert all(p.grad is None for p in hypernetwork.parameters())
+
+
+def test_training_says_that_the_start_is_bad(caplog):
+    tasks = nw.tasks.Sine()
+    hypernetwork = nw.make_hypernetwork(tasks.shape, seed=0)
+    settings = {"steps": 1, "tasks": 2, "validation_tasks": 2, "progress": False}
+    with caplog.at_level(logging.WARNING):
+        nw.train(hypernetwork, tasks, **settings)
+    assert not caplog.records
+    with torch.no_grad():
+        for head in hypernetwork.generator.heads:
+            head.base *= 4
+    with caplog.at_level(logging.WARNING):
+        nw.train(hypernetwork, tasks, **settings)
+    assert "initialisation: `linear1.weight` starts with" in caplog.text
