@@ -11,7 +11,9 @@ from netwright.conditioners import (
     Context,
     Description,
     Examples,
+    Hyperparameters,
     Identity,
+    Preference,
 )
 from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.hypernetwork import Hypernetwork
@@ -25,7 +27,11 @@ def make_conditioner(name: str) -> Conditioner:
         "context": lambda: Context([0.0, -1.0], [1.0, 1.0], size=SIZE),
         "description": lambda: Description(size=SIZE, buckets=500),
         "examples": lambda: Examples((3,), size=SIZE, outputs=2, channels=16),
+        "hyperparameters": lambda: Hyperparameters(
+            [1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE
+        ),
         "identity": lambda: Identity(50, size=SIZE),
+        "preference": lambda: Preference(3, size=SIZE),
     }
     assert makers.keys() == CONDITIONERS.keys(), "add the new conditioner here"
     return makers[name]()
@@ -40,7 +46,9 @@ def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
     lengths = torch.randint(2, 9, (tasks,), generator=rng).tolist()
     chosen = [torch.randint(0, 6, (n,), generator=rng).tolist() for n in lengths]
     texts = Texts([" ".join(words[i] for i in each) for each in chosen])
-    whole = Condition(ExampleSet.of(x, y), context, identity, texts)
+    shares = Preference.draw(tasks, 3, generator=rng)
+    settings = torch.rand(tasks, 2, generator=rng) * torch.tensor([1.0, 0.5]) + 1e-4
+    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings)
     return Condition(**{name: whole.present()[name] for name in kinds}) if kinds else whole
 
 

@@ -126,7 +126,7 @@ def test_unknown_generators_heads_anchors_and_options_are_refused():
     child = nw.Child(nw.architectures.mlp(inputs=2, outputs=1))
     reader = nw.conditioners.Context([0.0], [1.0])
     with pytest.raises(
-        RunError, match=r"Generator 'danse' is not known, expected one of \['chunked'"
+        RunError, match=r"Generator 'danse' is not known, expected one of \['basis', 'chunked'"
     ):
         Hypernetwork(child, reader, "danse")
     with pytest.raises(RunError, match="`head` is 'anchored' and the child has no class head"):

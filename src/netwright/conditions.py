@@ -167,12 +167,16 @@ class Condition:
         context: Numbers that describe a task, [T, D], float.
         identity: Which known task it is, [T], int64.
         description: A text per task.
+        preference: Shares of K objectives, [T, K], float, sum 1.
+        hyperparameters: Settings of a training, [T, D], float.
     """
 
     examples: ExampleSet | None = None
     context: Tensor | None = None
     identity: Tensor | None = None
     description: Texts | None = None
+    preference: Tensor | None = None
+    hyperparameters: Tensor | None = None
 
     @property
     def tasks(self) -> int:

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import SIZE, make_condition, make_conditioner, make_picture_condition, perturb
 
-from netwright.conditioners import CONDITIONERS, Compose, Context, Description, Examples, Identity
+from netwright.conditioners import (
+    CONDITIONERS,
+    Compose,
+    Context,
+    Description,
+    Examples,
+    Hyperparameters,
+    Identity,
+    Preference,
+)
 from netwright.conditioners.words import words_of
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, ShapeError
@@ -68,7 +77,7 @@ def test_composed_conditioners_read_all_and_depend_on_each(rng):
     perturb(composed, rng)
     condition = make_condition(2, rng)
     embedding = composed(condition)
-    assert int(embedding.mask[0].sum()) == 6 + 1 + 1 + len(
+    assert int(embedding.mask[0].sum()) == 6 + 4 * 1 + len(
         words_of(condition.description.values[0])
     )
     for name in condition.present():
@@ -155,3 +164,43 @@ def test_context_ranges_and_widths_are_checked():
 def test_an_unseen_identity_is_refused():
     with pytest.raises(ConditionError, match="Identity 7 is not known, expected 0 to 4"):
         Identity(5)(Condition(identity=torch.tensor([1, 7])))
+
+
+def test_preferences_are_points_of_the_simplex():
+    reader = Preference(3, size=SIZE)
+    drawn = Preference.draw(4_000, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn.sum(1), torch.ones(4_000))
+    # Uniform over the triangle: each share has mean 1/3 and variance 1/18.
+    torch.testing.assert_close(drawn.mean(0), torch.full((3,), 1 / 3), atol=0.01, rtol=0)
+    torch.testing.assert_close(drawn.var(0), torch.full((3,), 1 / 18), atol=0.004, rtol=0)
+    for wrong in ([0.5, 0.6, 0.1], [1.2, -0.2, 0.0]):
+        with pytest.raises(
+            ConditionError, match="The preference of task 1 is .* not negative and sum to"
+        ):
+            reader(Condition(preference=torch.tensor([[1.0, 0, 0], wrong])))
+    with pytest.raises(ShapeError, match=r"`preference` is \[1, 2\], expected \[T, K=3\]"):
+        reader(Condition(preference=torch.tensor([[0.5, 0.5]])))
+    with pytest.raises(RunError, match="`objectives` is 1, expected at least 2"):
+        Preference(1)
+
+
+def test_settings_are_read_by_their_logarithm_where_asked():
+    reader = Hyperparameters([1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE)
+    seen = []
+    reader.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    reader(Condition(hyperparameters=torch.tensor([[1e-4, 0.0], [1e-2, 0.25], [1.0, 0.5]])))
+    torch.testing.assert_close(
+        seen[0], torch.tensor([[-1.0, -1], [0, 0], [1, 1]]), atol=1e-5, rtol=0
+    )
+    with pytest.raises(ConditionError, match="Setting 0 of task 0 is 0, expected more than 0"):
+        reader(Condition(hyperparameters=torch.tensor([[0.0, 0.1]])))
+    with pytest.raises(RunError, match="expected lists of one length with low < high, and 0 < low"):
+        Hyperparameters([0.0], [1.0])
+
+
+def test_settings_can_be_tuned_by_gradient():
+    reader = Hyperparameters([1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE)
+    settings = torch.tensor([[0.1, 0.0]], requires_grad=True)
+    reader(Condition(hyperparameters=settings)).z[0, 0].backward()
+    assert settings.grad.isfinite().all()
+    assert (settings.grad != 0).all()

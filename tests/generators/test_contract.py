@@ -19,7 +19,7 @@ from netwright.architectures import conv, mlp
 from netwright.child import Child
 from netwright.conditioners import CONDITIONERS, Examples
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import ConditionError
+from netwright.errors import ConditionError, RunError
 from netwright.generators import GENERATORS
 from netwright.hypernetwork import Hypernetwork
 
@@ -157,3 +157,24 @@ def test_a_child_with_class_rows_needs_a_condition_with_classes(generator):
     support = ExampleSet.of(torch.rand(1, 4, 1, 8, 8), torch.randn(1, 4, 2))
     with pytest.raises(ConditionError, match="row per class and the condition has no classes"):
         hypernetwork(Condition(support))
+
+
+def test_a_basis_of_one_template_is_refused():
+    with pytest.raises(RunError, match="`templates` is 1, expected at least 2"):
+        Hypernetwork(
+            Child(mlp(inputs=3, outputs=2)), Examples((3,), outputs=2), "basis", templates=1
+        )
+
+
+def test_networks_of_a_basis_lie_in_the_span_of_its_templates(rng):
+    hypernetwork = make_vector_hypernetwork("basis")
+    perturb(hypernetwork, rng)
+    generator = hypernetwork.generator
+    params = hypernetwork(make_condition(3, rng, "examples"))
+    for i, spec in enumerate(generator.space.tensors):
+        correction = (params[spec.name].flatten(1) - generator.base[i]).T
+        templates = generator.template[i].T
+        shares = torch.linalg.lstsq(templates.double(), correction.double()).solution
+        torch.testing.assert_close(
+            templates.double() @ shares, correction.double(), atol=1e-5, rtol=0
+        )

@@ -100,7 +100,9 @@ def train(
     hidden: Annotated[
         str | None, typer.Option(help="Hidden widths of a child for vectors; by default 40,40.")
     ] = None,
-    generator: Annotated[str | None, typer.Option(help="dense, chunked or layer-tokens.")] = None,
+    generator: Annotated[
+        str | None, typer.Option(help="dense, chunked, low-rank, basis or layer-tokens.")
+    ] = None,
     head: Annotated[
         str | None, typer.Option(help="anchored, anchor-only or residual-only.")
     ] = None,

@@ -8,13 +8,17 @@ from netwright.conditioners.compose import Compose
 from netwright.conditioners.context import Context
 from netwright.conditioners.description import Description
 from netwright.conditioners.examples import Examples
+from netwright.conditioners.hyperparameters import Hyperparameters
 from netwright.conditioners.identity import Identity
+from netwright.conditioners.preference import Preference
 
 CONDITIONERS: dict[str, type[Conditioner]] = {
     "context": Context,
     "description": Description,
     "examples": Examples,
+    "hyperparameters": Hyperparameters,
     "identity": Identity,
+    "preference": Preference,
 }
 
 __all__ = [
@@ -25,5 +29,7 @@ __all__ = [
     "Description",
     "Embedding",
     "Examples",
+    "Hyperparameters",
     "Identity",
+    "Preference",
 ]

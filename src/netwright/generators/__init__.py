@@ -4,12 +4,14 @@
 """
 
 from netwright.generators.base import WeightGenerator
+from netwright.generators.basis import Basis
 from netwright.generators.chunked import Chunked
 from netwright.generators.dense import Dense
 from netwright.generators.layer_tokens import LayerTokens
 from netwright.generators.low_rank import LowRankGenerator
 
 GENERATORS: dict[str, type[WeightGenerator]] = {
+    "basis": Basis,
     "chunked": Chunked,
     "dense": Dense,
     "layer-tokens": LayerTokens,
@@ -18,6 +20,7 @@ GENERATORS: dict[str, type[WeightGenerator]] = {
 
 __all__ = [
     "GENERATORS",
+    "Basis",
     "Chunked",
     "Dense",
     "LayerTokens",
