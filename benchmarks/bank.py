@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 import netwright as nw
 from netwright.bank import AtRest, NetworkBank, write_shard
@@ -46,15 +47,27 @@ def mixed_rows(budget_s: float) -> list[Row]:
     x = torch.randn(ROWS, 64)
     rng = np.random.default_rng(0)
     asked = rng.permutation(NETWORKS)[:IDS][rng.integers(0, IDS, ROWS)].tolist()
+    # What memory allows: the weights that are asked for read once, and nothing done with them.
+    weights = torch.randn(NETWORKS, child.space.size)
+    once = torch.tensor(sorted(set(asked))).unsqueeze(0)
     rows = []
     for at_rest in ("float32", "float16", "int8"):
         bank = filled_bank(child, at_rest)
+        rivals = {"alone": lambda: alone(x), "bank": lambda bank=bank: bank.run(asked, x)}
+        if at_rest == "float32":
+            rivals["read"] = lambda: F.embedding_bag(once, weights, mode="sum")
         with torch.inference_mode():
-            found = in_turns(
-                {"alone": lambda: alone(x), "bank": lambda bank=bank: bank.run(asked, x)},
-                "alone",
-                budget_s=budget_s,
-            )["bank"]
+            timed = in_turns(rivals, "alone", budget_s=budget_s)
+        found = timed["bank"]
+        if at_rest == "float32":
+            read, note = (
+                timed["read"],
+                f"{once.shape[1]} networks' weights read once, and no product",
+            )
+            rows.append(
+                Row("bank-mixed-reading-only", 1 / read.ratio, 1 / read.high, 1 / read.low,
+                    "of one shared network's throughput", True, read.rounds, [0], 0, COMMAND, note)
+            )  # fmt: skip
         name = "bank-mixed" if at_rest == "float32" else f"bank-mixed-{at_rest}"
         note = (
             f"{1000 * found.seconds:.2f} ms; {NETWORKS:,} networks of 8,970 parameters, "
