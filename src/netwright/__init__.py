@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         anchors,
         architectures,
         conditioners,
+        dynamic,
         errors,
         generators,
         objectives,
@@ -53,7 +54,16 @@ _HOMES = {
     "make_hypernetwork": "netwright.training",
     "train": "netwright.training",
 }
-_ROOMS = ("anchors", "architectures", "conditioners", "errors", "generators", "objectives", "tasks")
+_ROOMS = (
+    "anchors",
+    "architectures",
+    "conditioners",
+    "dynamic",
+    "errors",
+    "generators",
+    "objectives",
+    "tasks",
+)
 
 __all__ = [
     "BiasOnly",
@@ -75,6 +85,7 @@ __all__ = [
     "anchors",
     "architectures",
     "conditioners",
+    "dynamic",
     "errors",
     "evaluate",
     "generators",
