@@ -64,9 +64,15 @@ class ExampleSet:
 
         Raises:
             ShapeError: If x is not [T, N, C, H, W].
+            ConditionError: If nothing of a picture would be left.
         """
         check_shape("x", self.x, "T N C H W", hint="Only pictures can be shifted.")
         height, width = self.x.shape[-2:]
+        if not 0 <= pixels < min(height, width):
+            raise ConditionError(
+                f"Pictures of {height} x {width} cannot be shifted by {pixels} pixels, expected 0 to "
+                f"{min(height, width) - 1}."
+            )
         padded = F.pad(self.x, [pixels] * 4)
         moves = [(0, 0), (-pixels, 0), (pixels, 0), (0, -pixels), (0, pixels)]
         corners = [(pixels + down, pixels + right) for down, right in moves]

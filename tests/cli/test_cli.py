@@ -120,6 +120,16 @@ def test_evaluate_reports_intervals_and_the_shuffled_control(run, trained):
     )
 
 
+def test_evaluate_takes_the_last_weights_and_shifted_copies(run, trained):
+    folder, found = trained / "runs/photos", {}
+    for extra in ([], ["--weights", "last"], ["--shifts", 3]):
+        code, out, err = run("evaluate", folder, "--tasks", 20, "--json", *extra)
+        assert code == 0, err
+        found[tuple(extra)] = json.loads(out)["calibration_error"]
+    assert len(set(found.values())) >= 2
+    assert found[()] != found["--shifts", 3]
+
+
 def test_pictures_become_a_network_that_names_classes(run, trained, tmp_path):
     support = tmp_path / "letters"
     write_pictures(support, 3, 2, np.random.default_rng(1))
@@ -312,6 +322,9 @@ MISTAKES = [
     (["evaluate", "truncated"], 1, "has 1,000 bytes, expected"),
     (["evaluate", "newer"], 1, "written by a newer netwright. Upgrade"),
     (["evaluate", "RUNS/photos", "--split", "dev"], 1, "`--split` is 'dev'"),
+    (["evaluate", "RUNS/photos", "--weights", "lst"], 1, "`weights` is 'lst', expected 'best'"),
+    (["evaluate", "RUNS/photos", "--shifts", -1], 1, "cannot be shifted by -1 pixels, expected 0"),
+    (["evaluate", "RUNS/sine", "--shifts", 1], 1, "Only pictures can be shifted"),
     (["evaluate", "RUNS/photos", "--tasks", 1], 1, "`--tasks` is 1"),
     (["generate", "RUNS/photos", "--support", "nowhere", "--out", "n"], 1, "nowhere is not there"),
     (["generate", "RUNS/sine", "--out", "n"], 1, "Give either --support or --describe or both"),

@@ -23,6 +23,11 @@ DataRoot = Annotated[
     typer.Option(help="Folder with the data sets (else $NETWRIGHT_DATA, else download)."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Weights = Annotated[str, typer.Option(help="best by validation, or last.")]
+Shifts = Annotated[
+    int | None,
+    typer.Option(help="Read each support picture with copies shifted by so many pixels."),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
@@ -92,6 +97,9 @@ def train(
             help="Further training classes by affine maps: how many times, or fresh (omniglot)."
         ),
     ] = None,
+    validation_alphabets: Annotated[
+        int | None, typer.Option(help="Background alphabets kept for validation (omniglot).")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Column that names the task (tables).")] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict (tables).")] = None,
     channels: Annotated[
@@ -119,7 +127,7 @@ def train(
     family_options = {
         "ways": ways, "shots": shots, "queries": queries, "jitter": jitter,
         "warps": int(warps) if warps and warps.isdigit() else warps,
-        "task": task, "target": target,
+        "validation_alphabets": validation_alphabets, "task": task, "target": target,
     }  # fmt: skip
     run_train(
         source,
@@ -150,6 +158,8 @@ def evaluate(
     shots: Annotated[int | None, typer.Option(help="Other than in training.")] = None,
     ways: Annotated[int | None, typer.Option(help="Other than in training.")] = None,
     seed: Annotated[int, typer.Option(help="Which tasks.")] = 0,
+    weights: Weights = "best",
+    shifts: Shifts = None,
     device: Device = "auto",
     data_root: DataRoot = None,
     as_json: Json = False,
@@ -163,6 +173,8 @@ def evaluate(
         tasks=tasks,
         split=split,
         seed=seed,
+        weights=weights,
+        shifts=shifts,
         overrides={name: value for name, value in overrides.items() if value is not None},
         device=device,
         data_root=data_root,
@@ -182,6 +194,8 @@ def generate(
         str | None,
         typer.Option(help="What the network should do, in words; alone or beside --support."),
     ] = None,
+    weights: Weights = "best",
+    shifts: Shifts = None,
     many: Annotated[
         Path | None,
         typer.Option(
@@ -206,9 +220,11 @@ def generate(
             "Give either --support or --describe or both, for one task, or --many, for many."
         )
     if many is not None:
-        run_generate_many(run, many, out, shard=shard, at_rest=at_rest, as_json=as_json)
+        run_generate_many(
+            run, many, out, shard=shard, at_rest=at_rest, weights=weights, shifts=shifts, as_json=as_json
+        )  # fmt: skip
     else:
-        run_generate(run, support, describe, out, as_json=as_json)
+        run_generate(run, support, describe, out, weights=weights, shifts=shifts, as_json=as_json)
 
 
 @app.command()

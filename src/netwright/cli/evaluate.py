@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from netwright.artifacts import write_file
+from netwright.cli.inputs import trained
 from netwright.cli.output import json_text, print_table
 from netwright.errors import RunError
 from netwright.evaluation import Evaluation, evaluate
 from netwright.tasks import SPLITS
-from netwright.training import build_family, load_hypernetwork, resolve_device
+from netwright.training import build_family, resolve_device
 
 
 def run_evaluate(
@@ -17,22 +18,30 @@ def run_evaluate(
     tasks: int,
     split: str,
     seed: int,
+    weights: str,
+    shifts: int | None,
     overrides: dict[str, Any],
     device: str,
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Evaluate the best weights of a run, print the result and leave it in the run folder."""
+    """Evaluate a run, print the result and leave it in the run folder."""
     if split not in SPLITS:
         raise RunError(f"`--split` is {split!r}, expected one of {list(SPLITS)}.")
     if tasks < 2:
         raise RunError(f"`--tasks` is {tasks}, expected at least 2 for an interval.")
-    hypernetwork, run = load_hypernetwork(run_folder)
+    hypernetwork, run = trained(run_folder, weights, shifts)
     hypernetwork.to(resolve_device(device))
     record = {**run.family, **overrides}
     family = build_family(record, data_root=data_root)
     found = evaluate(hypernetwork, family, split=split, tasks=tasks, seed=seed)
-    report = {"run": run.digest, "family": record, "seed": seed, **found.to_json()}
+    report = {
+        "run": run.digest,
+        "family": record,
+        "seed": seed,
+        "weights": weights,
+        **found.to_json(),
+    }
     path = run_folder / f"evaluation-{split}.json"
     write_file(path, json_text(report).encode())
     if as_json:

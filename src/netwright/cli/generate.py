@@ -5,21 +5,27 @@ from pathlib import Path
 
 from netwright.artifacts import tensors_to_bytes, write_file
 from netwright.bank import write_shard
-from netwright.cli.inputs import conditions_of, support_of
+from netwright.cli.inputs import conditions_of, support_of, trained
 from netwright.cli.output import print_json
 from netwright.conditioners import Examples
 from netwright.conditions import Condition, Texts
 from netwright.errors import RunError
 from netwright.generated import GeneratedNetwork
 from netwright.hypernetwork import Hypernetwork
-from netwright.training import load_hypernetwork
 
 
 def run_generate(
-    run_folder: Path, support: Path | None, describe: str | None, out: Path, *, as_json: bool
+    run_folder: Path,
+    support: Path | None,
+    describe: str | None,
+    out: Path,
+    *,
+    weights: str,
+    shifts: int | None,
+    as_json: bool,
 ) -> None:
     """Write one network from a support set or a description or both, to a folder or to one file."""
-    hypernetwork, run = load_hypernetwork(run_folder)
+    hypernetwork, run = trained(run_folder, weights, shifts)
     architecture = hypernetwork.child.architecture
     if architecture is None:
         raise RunError("This run writes a module of your own; use `load_hypernetwork` from Python.")
@@ -66,11 +72,19 @@ def run_generate(
 
 
 def run_generate_many(
-    run_folder: Path, many: Path, out: Path, *, shard: str, at_rest: str, as_json: bool
+    run_folder: Path,
+    many: Path,
+    out: Path,
+    *,
+    shard: str,
+    at_rest: str,
+    weights: str,
+    shifts: int | None,
+    as_json: bool,
 ) -> None:
     """Write the networks of one shard of many tasks, or find that they are there."""
     index, of = _shard(shard)
-    hypernetwork, run = load_hypernetwork(run_folder)
+    hypernetwork, run = trained(run_folder, weights, shifts)
     condition, ids = conditions_of(many, hypernetwork.preparation, _reader_of(hypernetwork))
     started = time.perf_counter()
     done = write_shard(

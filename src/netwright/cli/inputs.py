@@ -1,4 +1,4 @@
-"""Support sets and inputs from what a person has: pictures, tables, arrays."""
+"""Runs, support sets and inputs from what a person has: folders, pictures, tables, arrays."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,20 @@ from torch import Tensor
 from netwright.conditioners import Examples
 from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.errors import DataError
+from netwright.hypernetwork import Hypernetwork
+from netwright.runs import Run
 from netwright.tasks.columns import TABLE_ENDINGS
 from netwright.tasks.images import read_pictures, read_support
 from netwright.tasks.table import TablePreparation
+from netwright.training import load_hypernetwork
+
+
+def trained(folder: Path, weights: str, shifts: int | None) -> tuple[Hypernetwork, Run]:
+    """The hypernetwork of a run folder, and how it is to read support pictures."""
+    hypernetwork, run = load_hypernetwork(folder, weights=weights)
+    if shifts is not None:
+        hypernetwork.shifts = shifts
+    return hypernetwork, run
 
 
 def support_of(

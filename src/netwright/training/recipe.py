@@ -169,8 +169,10 @@ def load_hypernetwork(
 
     Raises:
         ArtifactError: If there is no checkpoint, or it is damaged, newer, or of another kind.
-        RunError: If its record cannot be used.
+        RunError: If its record cannot be used, or `weights` is neither.
     """
+    if weights not in ("best", "last"):
+        raise RunError(f"`weights` is {weights!r}, expected 'best' or 'last'.")
     folder = Path(folder)
     if not folder.is_dir():
         raise ArtifactError(
