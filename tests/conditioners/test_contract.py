@@ -92,7 +92,7 @@ def test_conditioners_of_different_widths_do_not_compose():
     with pytest.raises(RunError, match=r"read \['identity', 'identity'\], expected a kind"):
         Compose([Identity(3, size=8), Identity(3, size=8)])
     with pytest.raises(
-        RunError, match="There are 1 conditioners to compose, expected at least two"
+        RunError, match="To compose there are 1 conditioners, expected at least two"
     ):
         Compose([Identity(3, size=8)])
 

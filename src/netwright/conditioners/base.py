@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from netwright.conditions import Condition
@@ -25,6 +26,11 @@ class Embedding:
     tokens: Tensor
     mask: Tensor
     classes: Tensor | None = None
+
+    @classmethod
+    def single(cls, z: Tensor) -> "Embedding":
+        """Of a condition that is one token, z [T, E]."""
+        return cls(z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device))
 
 
 class Conditioner(nn.Module, ABC):
@@ -56,6 +62,12 @@ class Conditioner(nn.Module, ABC):
                     f"The condition has `{name}`, which this hypernetwork does not read; it reads "
                     f"{list(self.reads)}. Leave `{name}` out, or train with it."
                 )
+
+    def _missing(self, condition: Condition, hint: str) -> ConditionError:
+        """That the condition lacks what is read."""
+        return ConditionError(
+            f"The condition has {sorted(condition.present())}, expected `{self.reads[0]}`. {hint}"
+        )
 
     @abstractmethod
     def options(self) -> dict[str, Any]:

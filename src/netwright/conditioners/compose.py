@@ -14,7 +14,8 @@ from netwright.errors import ConditionError, RunError
 class Compose(Conditioner):
     """Lays the tokens of several conditioners side by side; the global tokens are mixed linearly.
 
-    With `dropout`, training leaves out kinds of condition at random, per task, and networks can then be written from any of them: what is absent is stood for by a learned vector.
+    With `dropout`, training leaves out kinds of condition at random, per task, and networks can then be
+    written from any of them: a learned vector stands for what is absent.
 
     Args:
         parts: Conditioners of one width, each reading its own kind of condition.
@@ -29,7 +30,7 @@ class Compose(Conditioner):
         super().__init__()
         if len(parts) < 2:
             raise RunError(
-                f"There are {len(parts)} conditioners to compose, expected at least two. "
+                f"To compose there are {len(parts)} conditioners, expected at least two. "
                 "Give a single one to the hypernetwork as it is."
             )
         if not 0 <= dropout < 1:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from netwright.conditioners.base import Conditioner, Embedding
 from netwright.conditions import Condition
-from netwright.errors import ConditionError, RunError
+from netwright.errors import RunError
 from netwright.shapes import check_shape
 
 
@@ -53,14 +53,9 @@ class Context(Conditioner):
         """Read context vectors [T, D]."""
         context = condition.context
         if context is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `context`. "
-                f"Give {len(self.low)} numbers per task."
-            )
+            raise self._missing(condition, f"Give {len(self.low)} numbers per task.")
         hint = "Give the numbers that this hypernetwork was trained with, in their order."
         check_shape("context", context, "T D", D=len(self.low), hint=hint)
         # To [-1, 1], so that no entry drowns the others by its unit.
         z = self.trunk(2 * (context - self.low) / (self.high - self.low) - 1)
-        return Embedding(
-            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
-        )
+        return Embedding.single(z)

@@ -95,10 +95,7 @@ class Description(Conditioner):
 
     def _texts(self, condition: Condition) -> Texts:
         if condition.description is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `description`. "
-                "Give a text per task."
-            )
+            raise self._missing(condition, "Give a text per task.")
         if not isinstance(condition.description, Texts):
             raise ConditionError(
                 f"`description` is {type(condition.description).__name__}, expected `netwright.Texts`. "

@@ -84,10 +84,7 @@ class Examples(Conditioner):
         """Read support sets x [T, S, *], y [T, S] or [T, S, C], mask [T, S]."""
         examples = condition.examples
         if examples is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `examples`. "
-                "Give a support set of (x, y) pairs."
-            )
+            raise self._missing(condition, "Give a support set of (x, y) pairs.")
         self._check(examples)
         examples = _without_padding(examples)
         if self.labels == "exchangeable-classes":

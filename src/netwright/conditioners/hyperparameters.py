@@ -79,10 +79,7 @@ class Hyperparameters(Conditioner):
         """Read settings [T, D]; what lies outside its range is extrapolated, not clipped."""
         settings = condition.hyperparameters
         if settings is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `hyperparameters`. "
-                f"Give {len(self.logarithmic)} settings per task."
-            )
+            raise self._missing(condition, f"Give {len(self.logarithmic)} settings per task.")
         hint = "Give the settings that this hypernetwork was trained with, in their order."
         check_shape("hyperparameters", settings, "T D", D=len(self.logarithmic), hint=hint)
         wrong = self.is_log & (settings <= 0)
@@ -96,6 +93,4 @@ class Hyperparameters(Conditioner):
         logs = torch.where(self.is_log, settings, 1.0).log()
         scaled = torch.where(self.is_log, logs, settings)
         z = self.trunk(2 * (scaled - self.low) / (self.high - self.low) - 1)
-        return Embedding(
-            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
-        )
+        return Embedding.single(z)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import nn
 
 from netwright.conditioners.base import Conditioner, Embedding
@@ -35,10 +34,7 @@ class Identity(Conditioner):
         """Look up identities [T], from 0 to `tasks` - 1."""
         identity = condition.identity
         if identity is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `identity`. "
-                "Say which known task it is."
-            )
+            raise self._missing(condition, "Say which known task it is.")
         check_shape("identity", identity, "T")
         unknown = (identity < 0) | (identity >= self.tasks)
         if unknown.any():
@@ -47,6 +43,4 @@ class Identity(Conditioner):
                 "Describe an unseen task by examples or a context instead."
             )
         z = self.norm(self.table(identity))
-        return Embedding(
-            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
-        )
+        return Embedding.single(z)

@@ -57,10 +57,7 @@ class Preference(Conditioner):
         """Read preferences [T, K]."""
         preference = condition.preference
         if preference is None:
-            raise ConditionError(
-                f"The condition has {sorted(condition.present())}, expected `preference`. "
-                f"Give shares of {self.objectives} objectives per task."
-            )
+            raise self._missing(condition, f"Give shares of {self.objectives} objectives per task.")
         hint = "Give a share of each objective that this hypernetwork was trained with."
         check_shape("preference", preference, "T K", K=self.objectives, hint=hint)
         wrong = (preference < 0).any(dim=1) | ((preference.sum(dim=1) - 1).abs() > _TOLERANCE)
@@ -73,6 +70,4 @@ class Preference(Conditioner):
             )
         # To unit length: a corner and the middle of the simplex are then equally strong signals.
         z = self.trunk(preference / preference.norm(dim=1, keepdim=True))
-        return Embedding(
-            z, z.unsqueeze(1), torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
-        )
+        return Embedding.single(z)
