@@ -45,7 +45,7 @@ def test_children_start_as_their_own_initialisation_would_have_them(generator, e
         assert not start.problems, str(start)
         assert OUTPUT[0] <= start.output <= OUTPUT[1], str(start)
         for tensor in start.tensors:
-            if tensor.variance is not None and tensor.size >= 64:
+            if tensor.variance is not None and tensor.formed >= 64:
                 assert VARIANCE[0] <= tensor.variance <= VARIANCE[1], str(start)
 
 
@@ -60,7 +60,7 @@ def test_that_holds_for_every_conditioner_and_twenty_random_children(
         start = start_of(generator, emission, conditioner, seed)
         assert not start.problems, str(start)
         for tensor in start.tensors:
-            if tensor.variance is not None and tensor.size >= 64:
+            if tensor.variance is not None and tensor.formed >= 64:
                 assert VARIANCE[0] <= tensor.variance <= VARIANCE[1], str(start)
 
 

@@ -21,8 +21,9 @@ class TensorCheck:
 
     Args:
         name: Its path in the child.
-        size: How many numbers it holds.
-        variance: Variance of what is written, over that of the child's own initialisation (or of its
+        size: How many numbers are written per task.
+        formed: How many the tensor holds that they make: more, where a shared base is corrected.
+        variance: Variance of the tensor that they make, over that of the child's own initialisation (or of its
             pretrained values); None for constants, which have none.
         dead: Share of its rows (output units) that no gradient reaches, over tasks.
         judged: Whether the variance has to be near 1; rows of classes come from an anchor.
@@ -30,6 +31,7 @@ class TensorCheck:
 
     name: str
     size: int
+    formed: int
     variance: float | None
     dead: float
     judged: bool = True
@@ -135,6 +137,7 @@ def measure_initialisation(
             TensorCheck(
                 spec.name,
                 params[spec.name][0].numel(),
+                child.template.get_parameter(_whole(spec.name, child)).numel(),
                 variances.get(spec.name),
                 dead.get(spec.name, 1.0),
                 judged=not spec.has_class_axis,
@@ -152,6 +155,12 @@ def _has_own_shape(child: Child, params: Mapping[str, Tensor]) -> bool:
     return all(tuple(params[s.name].shape[1:]) == s.shape for s in child.space.tensors)
 
 
+def _whole(name: str, child: Child) -> str:
+    """The tensor that a written one belongs to: `w.down`, `w.up` and `w.film` are parts of `w`."""
+    names = {name for name, _ in child.template.named_parameters()}
+    return name if name in names else name.rpartition(".")[0]
+
+
 def _variances(child: Child, params: Mapping[str, Tensor]) -> dict[str, float]:
     """Variance of each tensor as formed, over the template's; corrections are judged by what they make."""
     tasks = min(_FORMED, len(next(iter(params.values()))))
@@ -159,9 +168,9 @@ def _variances(child: Child, params: Mapping[str, Tensor]) -> dict[str, float]:
     template = child.template
     found = {}
     for spec in child.space.tensors:
-        # `w.down`, `w.up` and `w.film` are parts of `w`.
-        name = spec.name if spec.name in formed[0] else spec.name.rpartition(".")[0]
-        own = float(template.get_parameter(name).var()) if spec.size > 1 else 0.0
+        name = _whole(spec.name, child)
+        parameter = template.get_parameter(name)
+        own = float(parameter.var()) if parameter.numel() > 1 else 0.0
         if own > 0:
             found[spec.name] = sum(float(p[name].var()) for p in formed) / tasks / own
     return found
