@@ -31,7 +31,8 @@ from netwright.rng import stream
 from netwright.space import ParameterSpace
 from netwright.tasks import Split, TaskBatch
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from making import make_condition, make_conditioner
 from records import Row, write_rows
 
