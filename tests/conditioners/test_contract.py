@@ -164,6 +164,17 @@ def test_context_ranges_and_widths_are_checked():
 def test_an_unseen_identity_is_refused():
     with pytest.raises(ConditionError, match="Identity 7 is not known, expected 0 to 4"):
         Identity(5)(Condition(identity=torch.tensor([1, 7])))
+    with pytest.raises(
+        ConditionError, match="Identity -2 is not known, .* Give -1 for an unseen task"
+    ):
+        Identity(5)(Condition(identity=torch.tensor([-2])))
+
+
+def test_a_task_that_is_not_known_gets_the_mean_of_those_that_are():
+    reader = Identity(5, size=SIZE)
+    z = reader(Condition(identity=torch.tensor([2, -1]))).z
+    torch.testing.assert_close(z[1], reader.norm(reader.table.weight.mean(0)))
+    torch.testing.assert_close(z[0], reader.norm(reader.table.weight[2]))
 
 
 def test_preferences_are_points_of_the_simplex():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from netwright.conditioners.base import Conditioner, Embedding
@@ -11,7 +12,7 @@ from netwright.shapes import check_shape
 
 
 class Identity(Conditioner):
-    """A learned embedding per known task; it knows nothing of tasks it was not trained on.
+    """A learned embedding per known task; -1 stands for an unknown one, which gets the mean of all.
 
     Args:
         tasks: How many tasks are known.
@@ -31,16 +32,18 @@ class Identity(Conditioner):
         return {"tasks": self.tasks, "size": self.size}
 
     def forward(self, condition: Condition) -> Embedding:
-        """Look up identities [T], from 0 to `tasks` - 1."""
+        """Look up identities [T], from 0 to `tasks` - 1, or -1."""
         identity = condition.identity
         if identity is None:
             raise self._missing(condition, "Say which known task it is.")
         check_shape("identity", identity, "T")
-        unknown = (identity < 0) | (identity >= self.tasks)
+        unknown = (identity < -1) | (identity >= self.tasks)
         if unknown.any():
             raise ConditionError(
                 f"Identity {int(identity[unknown][0])} is not known, expected 0 to {self.tasks - 1}. "
-                "Describe an unseen task by examples or a context instead."
+                "Give -1 for an unseen task: it gets the mean of those that are known."
             )
-        z = self.norm(self.table(identity))
+        known = self.table(identity.clamp(min=0))
+        mean = self.table.weight.mean(dim=0)
+        z = self.norm(torch.where(identity.unsqueeze(1) < 0, mean, known))
         return Embedding.single(z)
