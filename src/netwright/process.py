@@ -7,6 +7,8 @@ from functools import cache
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEEP_ALL = 2**31 - 1
+# What this process was asked for: its allocator is set once and for all.
+_asked: set[str] = set()
 
 
 def keep_freed_memory() -> bool:
@@ -19,16 +21,20 @@ def keep_freed_memory() -> bool:
     if not _is_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL) and mallopt(_M_MMAP_MAX, 0))
+    kept = bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL) and mallopt(_M_MMAP_MAX, 0))
+    if kept:
+        _asked.add("keep")
+    return kept
 
 
 def release_freed_memory() -> None:
     """Have glibc give freed memory back to the system, before something large of another kind is taken.
 
-    Blocks of one size leave gaps that blocks of another do not fit. Costs milliseconds, and the faults of
-    what is given back.
+    Blocks of one size leave gaps that blocks of another do not fit. Does nothing where
+    `keep_freed_memory` was called: there speed was asked for, and faulting all of it in again at every step
+    would cost up to half of it.
     """
-    if _is_glibc():
+    if _is_glibc() and not _asked:
         ctypes.CDLL(None).malloc_trim(0)
 
 
