@@ -173,7 +173,6 @@ class _Training:
             self.folder.mkdir(parents=True, exist_ok=True)
         self.log = TrainingLog(log_path, self.progress.log_bytes)
         if self.progress.step == 0 and not self.progress.finished:
-            self._check_initialisation()
             self._save()
 
     def _check_initialisation(self) -> None:
@@ -203,6 +202,8 @@ class _Training:
 
     def go_on(self, reporter: Reporter, interruption: Interruption) -> None:
         """Take steps until the end, an early stop, or a signal."""
+        if self.progress.step == 0:
+            self._check_initialisation()
         while not self.progress.finished:
             self._step(reporter)
             step = self.progress.step
