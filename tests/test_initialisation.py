@@ -111,9 +111,12 @@ def test_units_and_parameters_without_gradient_are_named(rng):
     with torch.no_grad():
         hypernetwork.generator.heads[first_bias].base.fill_(-100.0)
     hypernetwork.forgotten = nn.Parameter(torch.ones(2))
-    found = problems_of(hypernetwork, rng)
-    assert "100% of the rows of `linear1.weight` have no gradient" in found
-    assert "nothing that is written depends on `forgotten` of the hypernetwork" in found
+    start = hypernetwork.check_initialisation(
+        make_condition(4, rng, "examples"), torch.randn(4, 16, 3, generator=rng)
+    )
+    assert "! 100% of the rows of `linear1.weight` have no gradient" in str(start)
+    assert "- nothing that is written depends on `forgotten` of the hypernetwork" in str(start)
+    assert start.unreached == ("forgotten",)
 
 
 def test_checking_changes_nothing(rng):
@@ -142,3 +145,16 @@ def test_training_says_that_the_start_is_bad(caplog):
     with caplog.at_level(logging.WARNING):
         nw.train(hypernetwork, tasks, **settings)
     assert "initialisation: `linear1.weight` starts with" in caplog.text
+
+
+def test_the_default_hypernetwork_of_every_kind_of_tasks_starts_without_a_warning(caplog):
+    for tasks in (nw.tasks.Sine(), nw.tasks.DigitRules(), nw.tasks.Glyphs()):
+        hypernetwork = nw.make_hypernetwork(tasks.shape, seed=0)
+        with caplog.at_level(logging.WARNING):
+            nw.train(hypernetwork, tasks, steps=1, tasks=2, validation_tasks=2, progress=False)
+    assert not caplog.records
+
+
+def test_a_frozen_hypernetwork_can_be_looked_at(rng):
+    hypernetwork = make_vector_hypernetwork("dense").requires_grad_(False)
+    assert "100% of the rows of `linear1.weight` have no gradient" in problems_of(hypernetwork, rng)
