@@ -57,6 +57,25 @@ def test_noise_is_on_support_values_only():
     assert float((support.y[..., 0] - clean).std()) == pytest.approx(0.5, rel=0.05)
 
 
+def test_a_description_says_amplitude_and_phase_to_one_decimal():
+    tasks = Sine(shots=3, sources=("examples", "description"))
+    batch = tasks.sample(stream(0), 50, "test")
+    amplitude, phase = amplitude_and_phase(batch.query)
+    for text, a, p in zip(batch.condition.description.values, amplitude, phase, strict=True):
+        assert text == f"amplitude {a:.1f}, phase {abs(p):.1f}"
+    words_only = Sine(shots=3, sources=("description",)).sample(stream(0), 50, "test")
+    assert words_only.condition.examples is None
+    assert torch.equal(words_only.query.y, batch.query.y)
+
+
+def test_without_description_the_record_is_that_of_earlier_versions():
+    assert Sine(shots=3).record().keys() == {"shots", "queries", "noise"}
+    told = Sine(shots=3, sources=("description",))
+    assert Sine(**told.record()).shape.sources == ("description",)
+    with pytest.raises(DataError, match=r"`sources` is \['sound'\], expected one or both"):
+        Sine(sources=("sound",))
+
+
 def test_impossible_sizes_are_refused():
     with pytest.raises(DataError, match="`shots` is 0"):
         Sine(shots=0)

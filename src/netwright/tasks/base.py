@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -14,6 +14,7 @@ from netwright.errors import DataError
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Source = Literal["description", "examples"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ class TaskFamily(ABC):
         """A digest of what tasks of the split are made of: equal fingerprints, equal tasks."""
         text = "\n".join([repr(sorted(self.record().items())), *self.members(split)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_sources(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """Refuse no source and unknown ones.
+
+    Raises:
+        DataError: If there is a reason.
+    """
+    if not sources or not set(sources) <= set(get_args(Source)):
+        raise DataError(
+            f"`sources` is {list(sources)}, expected one or both of {list(get_args(Source))}."
+        )
+    return tuple(sources)
 
 
 def check_split(split: str) -> None:

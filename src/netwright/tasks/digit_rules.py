@@ -1,18 +1,26 @@
 """Networks from descriptions: "flag digits that are greater than four, except seven"."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
 from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.errors import DataError, MissingExtraError
-from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
+from netwright.tasks.base import (
+    SPLITS,
+    Source,
+    Split,
+    TaskBatch,
+    TaskFamily,
+    TaskShape,
+    check_sources,
+    check_split,
+)
 from netwright.tasks.rules import DIGITS, FRAMES, Rule, all_rules, split_of
 
-Source = Literal["description", "examples"]
 # Of 100 pictures: how many are for validation and for testing.
 _SHARES = {"validation": 10, "test": 30}
 
@@ -37,15 +45,11 @@ class DigitRules(TaskFamily):
     def __init__(
         self,
         *,
-        sources: tuple[Source, ...] = get_args(Source),
+        sources: Sequence[Source] = get_args(Source),
         shots: int = 5,
         queries: int = 40,
     ) -> None:
-        self.sources = tuple(sources)
-        if not self.sources or not set(self.sources) <= set(get_args(Source)):
-            raise DataError(
-                f"`sources` is {list(sources)}, expected one or both of {list(get_args(Source))}."
-            )
+        self.sources = check_sources(sources)
         for name, size in (("shots", shots), ("queries", queries)):
             if not isinstance(size, int) or size < 2:
                 raise DataError(f"`{name}` is {size!r}, expected a whole number of at least 2.")

@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from netwright.conditions import Condition, ExampleSet
+from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.errors import DataError
-from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
+from netwright.tasks.base import (
+    SPLITS,
+    Source,
+    Split,
+    TaskBatch,
+    TaskFamily,
+    TaskShape,
+    check_sources,
+    check_split,
+)
 
 AMPLITUDES = (0.1, 5.0)
 PHASES = (0.0, np.pi)
@@ -33,16 +42,23 @@ class Sine(TaskFamily):
         shots: K, support points per task, or a range that each batch draws from.
         queries: Query points per task.
         noise: Standard deviation of what is added to support values.
+        sources: What the condition holds, of `examples` and `description`; a description says amplitude
+            and phase to one decimal.
 
     Raises:
-        DataError: If a size is below 1 or the noise is negative.
+        DataError: If a size is below 1, the noise is negative, or a source is unknown.
 
     References:
         Finn et al., MAML, arXiv:1703.03400.
     """
 
     def __init__(
-        self, shots: int | Sequence[int] = 10, queries: int = 50, *, noise: float = 0.0
+        self,
+        shots: int | Sequence[int] = 10,
+        queries: int = 50,
+        *,
+        noise: float = 0.0,
+        sources: Sequence[Source] = ("examples",),
     ) -> None:
         low_high = [shots, shots] if isinstance(shots, int) else list(shots)
         if len(low_high) != 2 or low_high[0] > low_high[1]:
@@ -56,7 +72,8 @@ class Sine(TaskFamily):
             raise DataError(f"`noise` is {noise}, expected a standard deviation of at least 0.")
         self.shots = shots if isinstance(shots, int) else (low_high[0], low_high[1])
         self.queries, self.noise = queries, noise
-        self.shape = TaskShape((1,), 1, "values")
+        self.sources = check_sources(sources)
+        self.shape = TaskShape((1,), 1, "values", sources=self.sources)
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
         """Draw T sine waves, and points on each."""
@@ -73,7 +90,12 @@ class Sine(TaskFamily):
         if self.noise:
             points[1, :, :shots, 0] += self.noise * rng.standard_normal((tasks, shots))
         support, query = torch.from_numpy(points).split([shots, self.queries], dim=2)
-        return TaskBatch(Condition(examples=ExampleSet.of(*support)), ExampleSet.of(*query))
+        texts = [f"amplitude {a:.1f}, phase {p:.1f}" for a, p in zip(amplitude, phase, strict=True)]
+        condition = Condition(
+            examples=ExampleSet.of(*support) if "examples" in self.sources else None,
+            description=Texts(texts) if "description" in self.sources else None,
+        )
+        return TaskBatch(condition, ExampleSet.of(*query))
 
     def members(self, split: Split) -> tuple[str, ...]:
         """Cells of the split, as `amplitude cell/phase cell`."""
@@ -83,7 +105,9 @@ class Sine(TaskFamily):
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
         shots = self.shots if isinstance(self.shots, int) else list(self.shots)
-        return {"shots": shots, "queries": self.queries, "noise": self.noise}
+        record = {"shots": shots, "queries": self.queries, "noise": self.noise}
+        # Left out where it is the default: runs from before there were descriptions keep their identity.
+        return record if self.sources == ("examples",) else {**record, "sources": [*self.sources]}
 
     def _draw_shots(self, rng: np.random.Generator) -> int:
         if isinstance(self.shots, int):
