@@ -1,5 +1,6 @@
 """The network that writes networks: conditioner, generator and child in one."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -14,7 +15,7 @@ from netwright.child import Child
 from netwright.class_head import ClassHead, Head
 from netwright.conditioners import CONDITIONERS, Compose, Conditioner
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import ConditionError, RunError
+from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import GENERATORS, WeightGenerator
 from netwright.initialisation import Initialisation, measure_initialisation
@@ -183,6 +184,31 @@ class Hypernetwork(nn.Module):
             shifts=record.get("shifts", 0),
             **generator,
         )
+
+    def for_child(self, child: Child) -> "Hypernetwork":
+        """The same hypernetwork, with the same learned numbers, writing children of other widths.
+
+        Args:
+            child: Of the same tensors, connected in the same way, as the one that it was made for.
+
+        Raises:
+            RunError: If the generator has numbers that fit one width only.
+            ShapeError: If the child has other tensors, or class rows of another length.
+        """
+        rows = [spec for spec in child.space.tensors if spec.has_class_axis]
+        own = [spec for spec in self.child.space.tensors if spec.has_class_axis]
+        if [(r.name, r.shape[1:]) for r in rows] != [(r.name, r.shape[1:]) for r in own]:
+            raise ShapeError(
+                f"The child has class rows {[(r.name, r.shape[1:]) for r in rows]}, expected "
+                f"{[(r.name, r.shape[1:]) for r in own]}. Keep the width of what the head reads."
+            )
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.generator = self.generator.for_space(
+            child.space.select(lambda spec: not spec.has_class_axis)
+        )
+        other.child = child
+        return other
 
     @torch.no_grad()
     def generate_many(

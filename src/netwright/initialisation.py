@@ -13,6 +13,8 @@ BOUNDS = (0.5, 2.0)
 MOST_DEAD = 0.5
 # Tasks whose weights are formed to be measured.
 _FORMED = 4
+# The variance of fewer numbers than these says nothing about how they were drawn.
+_FEWEST = 32
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class TensorCheck:
         variance: Variance of the tensor that they make, over that of the child's own initialisation (or of its
             pretrained values); None for constants, which have none.
         dead: Share of its rows (output units) that no gradient reaches, over tasks.
-        judged: Whether the variance has to be near 1; rows of classes come from an anchor.
+        judged: Whether the variance has to be near 1; rows of classes come from an anchor, and the variance of a
+            few numbers is chance.
+        of_classes: Whether it has a row per class.
     """
 
     name: str
@@ -35,6 +39,7 @@ class TensorCheck:
     variance: float | None
     dead: float
     judged: bool = True
+    of_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Initialisation:
             for t in self.tensors
             if t.dead > MOST_DEAD
         ]
-        if all(t.judged for t in self.tensors) and not low <= self.output <= high:
+        if not any(t.of_classes for t in self.tensors) and not low <= self.output <= high:
             found.append(
                 f"outputs start with {self.output:.2g} times the spread of the child's own, expected "
                 f"{low} to {high}"
@@ -144,7 +149,8 @@ def measure_initialisation(
                 child.template.get_parameter(_whole(spec.name, child)).numel(),
                 variances.get(spec.name),
                 dead.get(spec.name, 1.0),
-                judged=not spec.has_class_axis,
+                judged=not spec.has_class_axis and spec.size >= _FEWEST,
+                of_classes=spec.has_class_axis,
             )
             for spec in child.space.tensors
         ),

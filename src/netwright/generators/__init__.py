@@ -9,6 +9,7 @@ from netwright.generators.chunked import Chunked
 from netwright.generators.dense import Dense
 from netwright.generators.layer_tokens import LayerTokens
 from netwright.generators.low_rank import LowRankGenerator
+from netwright.generators.slots import Slots
 
 GENERATORS: dict[str, type[WeightGenerator]] = {
     "basis": Basis,
@@ -16,6 +17,7 @@ GENERATORS: dict[str, type[WeightGenerator]] = {
     "dense": Dense,
     "layer-tokens": LayerTokens,
     "low-rank": LowRankGenerator,
+    "slots": Slots,
 }
 
 __all__ = [
@@ -25,5 +27,6 @@ __all__ = [
     "Dense",
     "LayerTokens",
     "LowRankGenerator",
+    "Slots",
     "WeightGenerator",
 ]

@@ -51,6 +51,17 @@ class WeightGenerator(nn.Module, ABC):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
 
+    def for_space(self, space: ParameterSpace) -> "WeightGenerator":
+        """The same generator, with the same learned numbers, for children of other widths.
+
+        Raises:
+            RunError: If it has numbers that fit one width only, as most generators have.
+        """
+        raise RunError(
+            f"{type(self).__name__} has learned numbers that fit children of one width, expected none. "
+            'Use generator="slots", start="written" to write other widths.'
+        )
+
 
 def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> nn.Linear:
     """A linear layer whose outputs have standard deviation `std` for inputs of unit variance."""
