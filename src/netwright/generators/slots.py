@@ -231,7 +231,7 @@ class _UnitHead(nn.Module):
         self.out = unit_linear(size, 1, INITIAL_DELTA)
 
     def forward(self, base: Tensor, scale: float, rows: Tensor) -> Tensor:
-        return base + scale * self.out(rows).squeeze(2)
+        return torch.add(base, self.out(rows).squeeze(2), alpha=scale)
 
 
 class _LearnedBase(nn.Module):
