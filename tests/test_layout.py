@@ -38,6 +38,7 @@ DRAWING = [
         "generators",
         "class_head",
         "generated",
+        "writer",
         "hypernetwork",
         "bank",
         "dynamic",

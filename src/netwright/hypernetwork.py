@@ -19,9 +19,10 @@ from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import GENERATORS, WeightGenerator
 from netwright.initialisation import Initialisation, measure_initialisation
+from netwright.writer import Writer
 
 
-class Hypernetwork(nn.Module):
+class Hypernetwork(Writer):
     """Writes T child networks from T conditions in one forward pass.
 
     Args:
@@ -80,9 +81,6 @@ class Hypernetwork(nn.Module):
             if child.class_head is None
             else ClassHead(child, self.conditioner.size, kind=self.head, anchor=anchor)
         )
-        # Set when a run has trained the hypernetwork; the networks that it writes carry both.
-        self.run_digest = ""
-        self.preparation: Mapping[str, Any] | None = None
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:
         """Write params, each [T, *shape], from the conditions of T tasks.

@@ -3,7 +3,12 @@
 from netwright.anchors.base import Anchor
 from netwright.anchors.mahalanobis import Mahalanobis
 from netwright.anchors.prototype import Prototype
+from netwright.anchors.ridge import Ridge
 
-ANCHORS: dict[str, type[Anchor]] = {"mahalanobis": Mahalanobis, "prototype": Prototype}
+ANCHORS: dict[str, type[Anchor]] = {
+    "mahalanobis": Mahalanobis,
+    "prototype": Prototype,
+    "ridge": Ridge,
+}
 
-__all__ = ["ANCHORS", "Anchor", "Mahalanobis", "Prototype"]
+__all__ = ["ANCHORS", "Anchor", "Mahalanobis", "Prototype", "Ridge"]

@@ -10,10 +10,10 @@ import torch
 
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
-from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import OBJECTIVES, Objective
 from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
+from netwright.writer import Writer
 
 TASKS_AT_ONCE = 20
 TASKS_AT_ONCE_FOR_TIMING = 64
@@ -52,7 +52,7 @@ class Evaluation:
 
 
 def evaluate(
-    hypernetwork: Hypernetwork,
+    hypernetwork: Writer,
     family: TaskFamily,
     *,
     split: Split = "test",
@@ -121,7 +121,7 @@ def fixed_batches(family: TaskFamily, split: Split, tasks: int, seed: int) -> It
 
 
 @torch.no_grad()
-def generation_ms(hypernetwork: Hypernetwork, condition: Condition, rounds: int = 9) -> float:
+def generation_ms(hypernetwork: Writer, condition: Condition, rounds: int = 9) -> float:
     """CPU-milliseconds of one forward pass that writes all tasks' parameters; median of rounds."""
     return median_ms(lambda: hypernetwork(condition), rounds)
 
@@ -147,7 +147,7 @@ def _calibration(outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]])
     return calibration_error(logits, y, mask)
 
 
-def _common_parameters(hypernetwork: Hypernetwork) -> int:
+def _common_parameters(hypernetwork: Writer) -> int:
     own = set(hypernetwork.child.space.names)
     named = hypernetwork.child.template.named_parameters()
     return sum(parameter.numel() for name, parameter in named if name not in own)

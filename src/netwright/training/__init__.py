@@ -8,6 +8,7 @@ from netwright.training.recipe import (
     default_child,
     default_conditioner,
     load_hypernetwork,
+    load_writer,
     make_hypernetwork,
     seeded_weights,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "default_conditioner",
     "family_name",
     "load_hypernetwork",
+    "load_writer",
     "make_hypernetwork",
     "plan_run",
     "resolve_device",

@@ -8,14 +8,12 @@ from typing import Any
 import torch
 
 from netwright.errors import RunError
-from netwright.hypernetwork import Hypernetwork
 from netwright.runs import Run, TrainingRecord, validated
 from netwright.tasks import FAMILIES, TaskFamily
+from netwright.writer import Writer
 
 
-def plan_run(
-    hypernetwork: Hypernetwork, family: TaskFamily, device: str, settings: Mapping[str, Any]
-) -> Run:
+def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[str, Any]) -> Run:
     """The record of a training before it runs.
 
     Raises:
@@ -23,7 +21,7 @@ def plan_run(
     """
     return Run(
         family={"name": family_name(family), **family.record()},
-        hypernetwork=hypernetwork.record(),
+        hypernetwork=writer.record(),
         training=validated(TrainingRecord, dict(settings), "training settings"),
         threads=torch.get_num_threads(),
         device=device,  # type: ignore[arg-type]

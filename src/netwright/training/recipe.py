@@ -15,11 +15,13 @@ from netwright.child import Child
 from netwright.conditioners import Compose, Conditioner, Description, Examples
 from netwright.errors import ArtifactError, RunError
 from netwright.hypernetwork import Hypernetwork
+from netwright.learners.records import writer_from_record
 from netwright.rng import derive_seed
 from netwright.runs import Run
 from netwright.tasks import FAMILIES, TaskFamily, TaskShape
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.state import load_weights
+from netwright.writer import Writer
 
 
 def default_child(
@@ -152,15 +154,31 @@ def build_family(record: Mapping[str, Any], **overrides: Any) -> TaskFamily:
 
 
 def build_hypernetwork(run: Run) -> Hypernetwork:
-    """The untrained hypernetwork that a run starts from."""
+    """The untrained hypernetwork that a run starts from.
+
+    Raises:
+        RunError: If the run is of a rival of hypernetworks.
+    """
     with seeded_weights(run.training.seed):
-        return Hypernetwork.from_record(run.hypernetwork)
+        return _hypernetwork(writer_from_record(run.hypernetwork), "the record")
 
 
 def load_hypernetwork(
     folder: str | Path, *, child: Child | None = None, weights: str = "best"
 ) -> tuple[Hypernetwork, Run]:
-    """A trained hypernetwork and the record of its run, from a run folder.
+    """A trained hypernetwork and the record of its run, from a run folder; see `load_writer`.
+
+    Raises:
+        RunError: If the run trained a rival of hypernetworks.
+    """
+    writer, run = load_writer(folder, child=child, weights=weights)
+    return _hypernetwork(writer, str(folder)), run
+
+
+def load_writer(
+    folder: str | Path, *, child: Child | None = None, weights: str = "best"
+) -> tuple[Writer, Run]:
+    """A trained hypernetwork, or a rival of one, and the record of its run, from a run folder.
 
     Args:
         folder: A run folder.
@@ -190,11 +208,19 @@ def load_hypernetwork(
     if weights == "best" and best >= 0 and best != checkpoint.step:
         checkpoint = checkpoints.read(best)
     with seeded_weights(run.training.seed):
-        hypernetwork = Hypernetwork.from_record(run.hypernetwork, child=child)
-    load_weights(hypernetwork, checkpoint.files, str(checkpoint.path))
-    hypernetwork.run_digest = run.digest
-    hypernetwork.preparation = json.loads(checkpoint.files["preparation.json"])
-    return hypernetwork.eval(), run
+        writer = writer_from_record(run.hypernetwork, child=child)
+    load_weights(writer, checkpoint.files, str(checkpoint.path))
+    writer.run_digest = run.digest
+    writer.preparation = json.loads(checkpoint.files["preparation.json"])
+    return writer.eval(), run
+
+
+def _hypernetwork(writer: Writer, name: str) -> Hypernetwork:
+    if not isinstance(writer, Hypernetwork):
+        raise RunError(
+            f"{name} is of {type(writer).__name__}, expected a hypernetwork. Use `load_writer`."
+        )
+    return writer
 
 
 __all__ = [
@@ -203,6 +229,7 @@ __all__ = [
     "default_child",
     "default_conditioner",
     "load_hypernetwork",
+    "load_writer",
     "make_hypernetwork",
     "seeded_weights",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +18,23 @@ from torch.utils.checkpoint import checkpoint
 
 from netwright.child import Child
 from netwright.conditions import Condition
-from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
 from netwright.process import release_freed_memory
 from netwright.tasks.base import TaskBatch
+from netwright.writer import Writer
 
 Stages = Literal["auto", "one", "two"]
 Writes = Callable[[Condition], dict[str, Tensor]]
 """What writes params from conditions: a hypernetwork, or one whose activations are not kept."""
+
+
+@runtime_checkable
+class OwnGradient(Protocol):
+    """A writer whose update is not the gradient of its loss on the queries, such as Reptile."""
+
+    def outer_gradient(self, objective: Objective, batch: TaskBatch) -> Score:
+        """Set gradients; the score of the tasks that counted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class StepResult:
 
 
 def training_step(
-    hypernetwork: Hypernetwork,
+    writer: Writer,
     objective: Objective,
     optimiser: torch.optim.Optimizer,
     batch: TaskBatch,
@@ -55,33 +64,33 @@ def training_step(
     stages: Stages = "auto",
     recompute: bool = False,
 ) -> StepResult:
-    """Update the hypernetwork on T tasks; a task whose loss is not finite is left out.
+    """Update a hypernetwork, or a rival of one, on T tasks; a task whose loss is not finite is left out.
 
     Args:
-        hypernetwork: What is trained.
+        writer: What is trained.
         objective: What children are scored by.
-        optimiser: Over the hypernetwork's trainable parameters.
+        optimiser: Over the writer's trainable parameters.
         batch: T tasks.
         clip: Largest norm of the gradient; infinity for none.
         stages: `one`, `two`, or `auto`: two where the activations of all tasks are large.
-        recompute: Whether the hypernetwork's own activations are computed again and not kept.
+        recompute: Whether the writer's own activations are computed again and not kept.
     """
     optimiser.zero_grad(set_to_none=True)
-    write: Writes = partial(_recomputed, hypernetwork) if recompute else hypernetwork
-    chunk = hypernetwork.child.tasks_per_stage(batch.query.x)
-    if stages == "two" or (stages == "auto" and chunk < batch.tasks):
-        score = _two_stages(
-            write, hypernetwork.child, objective, batch, min(chunk, -(-batch.tasks // 2))
-        )
+    write: Writes = partial(_recomputed, writer) if recompute else writer
+    chunk = writer.child.tasks_per_stage(batch.query.x)
+    if isinstance(writer, OwnGradient):
+        score = writer.outer_gradient(objective, batch)
+    elif stages == "two" or (stages == "auto" and chunk < batch.tasks):
+        score = _two_stages(write, writer.child, objective, batch, min(chunk, -(-batch.tasks // 2)))
     else:
-        score = _one_stage(write, hypernetwork.child, objective, batch)
+        score = _one_stage(write, writer.child, objective, batch)
     left_out = batch.tasks - len(score.loss)
     if not len(score.loss):
         return StepResult(None, {}, 0.0, left_out)
     if clip == float("inf"):
         norm = 0.0
     else:
-        norm = float(nn.utils.clip_grad_norm_(hypernetwork.parameters(), clip, foreach=True))
+        norm = float(nn.utils.clip_grad_norm_(writer.parameters(), clip, foreach=True))
     if not isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
         return StepResult(None, {}, 0.0, batch.tasks)
@@ -90,8 +99,8 @@ def training_step(
     return StepResult(loss, {n: float(v.mean()) for n, v in score.metrics.items()}, norm, left_out)
 
 
-def _recomputed(hypernetwork: Hypernetwork, condition: Condition) -> dict[str, Tensor]:
-    params: dict[str, Tensor] = checkpoint(hypernetwork, condition, use_reentrant=False)
+def _recomputed(writer: Writer, condition: Condition) -> dict[str, Tensor]:
+    params: dict[str, Tensor] = checkpoint(writer, condition, use_reentrant=False)
     return params
 
 

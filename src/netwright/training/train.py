@@ -26,6 +26,7 @@ from netwright.training.plan import difference, learning_rate, plan_run, resolve
 from netwright.training.report import Reporter, reporter_for
 from netwright.training.state import Progress, load_state, load_weights, state_files
 from netwright.training.step import training_step
+from netwright.writer import Writer
 
 # A run of steps without a single finite loss means that the weights are lost.
 MOST_LEFT_OUT_IN_A_ROW = 10
@@ -56,7 +57,7 @@ class TrainingResult:
 
 
 def train(
-    hypernetwork: Hypernetwork,
+    hypernetwork: Writer,
     family: TaskFamily,
     *,
     folder: str | Path | None = None,
@@ -66,10 +67,10 @@ def train(
     device: str = "cpu",
     **settings: Any,
 ) -> TrainingResult:
-    """Meta-train a hypernetwork; afterwards it has the weights of its best validation.
+    """Meta-train a hypernetwork, or a rival of one; afterwards it has the weights of its best validation.
 
     Args:
-        hypernetwork: What is trained, in place.
+        hypernetwork: What is trained, in place: a hypernetwork, or another `Writer` of `netwright.learners`.
         family: Where tasks come from; `train` tasks to learn, `validation` tasks to choose.
         folder: Run folder for checkpoints and log; None keeps nothing on disk.
         resume: Go on from the newest checkpoint in `folder`, to the same bits as if never stopped.
@@ -99,7 +100,7 @@ def train(
 
 def train_run(
     run: Run,
-    hypernetwork: Hypernetwork,
+    hypernetwork: Writer,
     family: TaskFamily,
     *,
     folder: str | Path | None = None,
@@ -132,7 +133,7 @@ class _Training:
     def __init__(
         self,
         run: Run,
-        hypernetwork: Hypernetwork,
+        hypernetwork: Writer,
         family: TaskFamily,
         folder: Path | None,
         objective: Objective | None,
@@ -177,11 +178,15 @@ class _Training:
 
     def _check_initialisation(self) -> None:
         """Say what is wrong with how the children start: a bad start looks like a bad method."""
-        if self.hypernetwork.child.space.size > MOST_TO_CHECK:
+        hypernetwork = self.hypernetwork
+        if (
+            not isinstance(hypernetwork, Hypernetwork)
+            or hypernetwork.child.space.size > MOST_TO_CHECK
+        ):
             return
         rng = stream(self.record.seed, "initialisation")
         batch = self.family.sample(rng, TASKS_TO_CHECK, "train").to(self.run.device)
-        found = self.hypernetwork.check_initialisation(batch.condition, batch.query.x)
+        found = hypernetwork.check_initialisation(batch.condition, batch.query.x)
         for problem in found.problems:
             log.warning("initialisation: %s", problem)
 
