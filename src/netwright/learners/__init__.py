@@ -6,6 +6,7 @@ from netwright.learners.generate import Generate
 from netwright.learners.joint import train_joint
 from netwright.learners.nearest import NearestNeighbour
 from netwright.learners.nearest_mean import NearestMean
+from netwright.learners.tune_embedding import TuneEmbedding
 
 __all__ = [
     "FineTune",
@@ -14,5 +15,6 @@ __all__ = [
     "NearestMean",
     "NearestNeighbour",
     "Predictor",
+    "TuneEmbedding",
     "train_joint",
 ]
