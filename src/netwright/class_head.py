@@ -101,6 +101,8 @@ def _features(child: Child, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
     if tasks * count <= MOST_KEPT or child.batch_norm == "batch":
         return child.features(params, x)
     parts = x.split(max(1, AT_ONCE // tasks), dim=1)
+    if not torch.is_grad_enabled():
+        return torch.cat([child.features(params, part) for part in parts], dim=1)
     # Activations of so many are computed again for the gradient and not kept.
     return torch.cat(
         [checkpoint(child.features, params, part, use_reentrant=False) for part in parts], dim=1
