@@ -45,7 +45,7 @@ class SetBlock(nn.Module):
         self.norm_cross = nn.LayerNorm(size) if cross else None
         self.attend_cross = Attention(size, heads) if cross else None
         self.norm_mlp = nn.LayerNorm(size)
-        self.mlp = nn.Sequential(nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size))
+        self.mlp = _mlp(size)
 
     def forward(
         self,
@@ -63,6 +63,47 @@ class SetBlock(nn.Module):
             tokens = tokens + self.attend_cross(self.norm_cross(tokens), context, context_mask)
         out: Tensor = tokens + self.mlp(self.norm_mlp(tokens))
         return out
+
+
+class InducedSetBlock(nn.Module):
+    """A `SetBlock` whose tokens attend to each other through M learned points, at a cost linear in A.
+
+    The points gather from all tokens, then every token reads what they have gathered.
+
+    Args:
+        size: E, the width of a token.
+        points: M, the number of learned points.
+        heads: Attention heads; must divide E.
+
+    References:
+        Lee et al., Set Transformer, arXiv:1810.00825, section 3.1 (ISAB).
+    """
+
+    def __init__(self, size: int, points: int, *, heads: int = 4) -> None:
+        super().__init__()
+        self.points = nn.Parameter(torch.randn(points, size))
+        self.norm_self = nn.LayerNorm(size)
+        self.gather = Attention(size, heads)
+        self.norm_points = nn.LayerNorm(size)
+        self.mlp_points = _mlp(size)
+        self.norm_gathered = nn.LayerNorm(size)
+        self.read = Attention(size, heads)
+        self.norm_mlp = nn.LayerNorm(size)
+        self.mlp = _mlp(size)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Update tokens [T, A, E], real where mask [T, A]."""
+        x = self.norm_self(tokens)
+        points = self.points.expand(len(tokens), -1, -1)
+        points = points + self.gather(points, x, mask)
+        points = points + self.mlp_points(self.norm_points(points))
+        tokens = tokens + self.read(x, self.norm_gathered(points), None)
+        out: Tensor = tokens + self.mlp(self.norm_mlp(tokens))
+        return out
+
+
+def _mlp(size: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -327,6 +327,20 @@ class Child(nn.Module):
                     f"`params[{name!r}]` is {value.dtype} and `x` is {x.dtype}, expected one "
                     "dtype. Convert one of them."
                 )
+        self._check_common_dtype(x)
+
+    def _check_common_dtype(self, x: Tensor) -> None:
+        """Refuse inputs of another floating type than the tensors that all tasks share."""
+        own = self.template.get_parameter(self._written.names[0]).dtype
+        if not x.is_floating_point() or x.dtype == own or torch.is_autocast_enabled(x.device.type):
+            return
+        for name, parameter in self.template.named_parameters():
+            # What the module itself keeps in another type it also converts itself.
+            if parameter.dtype == own and not isinstance(self.emissions[name], Full):
+                raise ShapeError(
+                    f"`x` is {x.dtype} and {name!r}, which all tasks share, is {own}, expected one dtype. "
+                    f"Convert `x` and `params`, or the child: `child.to({x.dtype})`."
+                )
 
 
 def _without_head(template: nn.Module, class_head: str) -> nn.Module:

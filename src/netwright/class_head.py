@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from netwright.anchors import ANCHORS
 from netwright.child import Child
@@ -12,6 +13,9 @@ from netwright.conditioners import Embedding
 from netwright.conditions import Condition
 from netwright.errors import ConditionError
 from netwright.generators.base import scale_of, unit_linear
+
+# Of more examples, all tasks together, features are computed in parts, each of about AT_ONCE.
+MOST_KEPT, AT_ONCE = 8192, 1024
 
 Head = Literal["anchored", "anchor-only", "residual-only"]
 
@@ -74,9 +78,8 @@ class ClassHead(nn.Module):
         anchor = None
         if self.anchor is not None:
             assert condition.examples is not None
-            weight, bias = self.anchor(
-                child.features(params, condition.examples.x), condition.examples
-            )
+            features = _features(child, params, condition.examples.x)
+            weight, bias = self.anchor(features, condition.examples)
             by_leaf = {"weight": weight, "bias": bias.unsqueeze(-1)}
             leaves = [spec.name.rpartition(".")[2] for spec in self.space.tensors]
             anchor = [by_leaf[leaf] for leaf in leaves]
@@ -89,6 +92,21 @@ class ClassHead(nn.Module):
             spec.name: row.reshape(*row.shape[:2], *spec.shape[1:])
             for spec, row in zip(self.space.tensors, rows, strict=True)
         }
+
+
+def _features(child: Child, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """Features [T, S, F] of a support set; of thousands of examples, a part of them at a time."""
+    tasks, count = x.shape[:2]
+    # Statistics of a batch are those of all its examples: these cannot be taken in parts.
+    if tasks * count <= MOST_KEPT or child.batch_norm == "batch":
+        return child.features(params, x)
+    parts = x.split(max(1, AT_ONCE // tasks), dim=1)
+    if not torch.is_grad_enabled():
+        return torch.cat([child.features(params, part) for part in parts], dim=1)
+    # Activations of so many are computed again for the gradient and not kept.
+    return torch.cat(
+        [checkpoint(child.features, params, part, use_reentrant=False) for part in parts], dim=1
+    )
 
 
 class ClassRows(nn.Module):

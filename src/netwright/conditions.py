@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.errors import ConditionError
-from netwright.shapes import check_shape
+from netwright.shapes import check_dtype, check_shape
 
 
 @dataclass(frozen=True)
@@ -26,35 +26,89 @@ class ExampleSet:
         y: Classes, [T, N], int64; or values, [T, N, C], float.
         mask: True where a pair is real and not padding, [T, N], bool.
         classes: C, the number of classes that `y` counts, for tasks of classification.
+        labelled: True where y is known, [T, N], bool; None if it is for every pair. Elsewhere only x
+            counts, and y may hold anything, NaN included.
+
+    Raises:
+        ShapeError: If mask or labelled is not bool, or classes are not int64.
     """
 
     x: Tensor
     y: Tensor
     mask: Tensor
     classes: int | None = None
+    labelled: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_dtype("mask", self.mask, torch.bool, hint="Convert it: `mask.bool()`.")
+        if self.labelled is not None:
+            hint = "Convert it: `labelled.bool()`."
+            check_dtype("labelled", self.labelled, torch.bool, hint=hint)
+        if self.classes is not None:
+            hint = "Classes are whole numbers. Convert them: `y.long()`."
+            check_dtype("y", self.y, torch.int64, hint=hint)
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, *, classes: int | None = None) -> "ExampleSet":
-        """A set without padding; classes are counted from `y` when it is of an integer type."""
+    def of(
+        cls,
+        x: Tensor,
+        y: Tensor,
+        *,
+        classes: int | None = None,
+        labelled: Tensor | None = None,
+    ) -> "ExampleSet":
+        """A set without padding; classes are counted from `y` when it is of an integer type.
+
+        Raises:
+            ConditionError: If classes are to be counted and no example is labelled.
+            ShapeError: If labelled is not bool, [T, N].
+        """
+        if labelled is not None:
+            check_shape("labelled", labelled, "T N", T=x.shape[0], N=x.shape[1])
+            check_dtype("labelled", labelled, torch.bool, hint="Convert it: `labelled.bool()`.")
         if not y.is_floating_point():
             y = y.long()
-            classes = classes if classes is not None else int(y.max()) + 1
+            if classes is None:
+                known = y if labelled is None else y[labelled]
+                if not known.numel():
+                    raise ConditionError(
+                        "No example is labelled, expected one to count classes from. Pass `classes`."
+                    )
+                classes = int(known.max()) + 1
         mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        return cls(x, y, mask, classes)
+        return cls(x, y, mask, classes, labelled)
 
     @property
     def tasks(self) -> int:
         """T, the number of tasks."""
         return self.x.shape[0]
 
-    def to(self, device: torch.device | str) -> "ExampleSet":
-        """The same set on another device."""
-        x, y, mask = (t.to(device, non_blocking=True) for t in (self.x, self.y, self.mask))
-        return replace(self, x=x, y=y, mask=mask)
+    @property
+    def has_label(self) -> Tensor:
+        """True where a pair is real and its y is known, [T, N]."""
+        return self.mask if self.labelled is None else self.mask & self.labelled
+
+    def to(self, target: torch.device | str | torch.dtype) -> "ExampleSet":
+        """The same set on another device, or with x and values in another floating type."""
+        x, y = (_to(t, target) for t in (self.x, self.y))
+        labelled = None if self.labelled is None else _to(self.labelled, target)
+        return replace(self, x=x, y=y, mask=_to(self.mask, target), labelled=labelled)
 
     def rows(self, index: Tensor | slice) -> "ExampleSet":
         """The tasks that `index` selects; the task axis stays."""
-        return replace(self, x=self.x[index], y=self.y[index], mask=self.mask[index])
+        labelled = None if self.labelled is None else self.labelled[index]
+        return replace(
+            self, x=self.x[index], y=self.y[index], mask=self.mask[index], labelled=labelled
+        )
+
+    def cleared(self) -> "ExampleSet":
+        """The same set with zeros where nothing is known: x of padding, y of padding and unlabelled rows.
+
+        Whatever stands there must not reach a sum, not even as 0 * infinity.
+        """
+        x = self.x.masked_fill(~_along(self.mask, self.x), 0)
+        y = self.y.masked_fill(~_along(self.has_label, self.y), 0)
+        return replace(self, x=x, y=y)
 
     def with_shifts(self, pixels: int) -> "ExampleSet":
         """Each picture five times: as it is, and shifted up, down, left and right.
@@ -79,31 +133,37 @@ class ExampleSet:
         views = [padded[..., r : r + height, c : c + width] for r, c in corners]
         count = len(views)
         y = self.y.repeat(1, count, *[1] * (self.y.dim() - 2))
-        return replace(self, x=torch.cat(views, dim=1), y=y, mask=self.mask.repeat(1, count))
+        labelled = None if self.labelled is None else self.labelled.repeat(1, count)
+        mask = self.mask.repeat(1, count)
+        return replace(self, x=torch.cat(views, dim=1), y=y, mask=mask, labelled=labelled)
 
     def check(self, name: str = "support") -> None:
         """Refuse what no network can be written from.
 
         Raises:
-            ShapeError: If the axes of x, y and mask do not agree.
+            ShapeError: If the axes of x, y, mask and labelled do not agree.
             ConditionError: If a real value is not finite, a class is out of range, or a task is empty.
         """
         tasks, count = self.x.shape[:2]
         check_shape(f"{name}.mask", self.mask, "T N", T=tasks, N=count)
+        if self.labelled is not None:
+            check_shape(f"{name}.labelled", self.labelled, "T N", T=tasks, N=count)
         if self.classes is None:
             check_shape(f"{name}.y", self.y, "T N C", T=tasks, N=count)
         else:
             check_shape(f"{name}.y", self.y, "T N", T=tasks, N=count)
-            wrong = self.mask & ((self.y < 0) | (self.y >= self.classes))
+            wrong = self.has_label & ((self.y < 0) | (self.y >= self.classes))
             if wrong.any():
                 t, n = wrong.nonzero()[0].tolist()
                 raise ConditionError(
                     f"`{name}.y` holds class {int(self.y[t, n])} at task {t}, example {n}, "
                     f"expected 0 to {self.classes - 1}. Number the classes from 0."
                 )
-        _check_finite(f"{name}.x", self.x, self.mask)
+        # Two axes per example: a sequence, and NaN is how shorter ones are often padded.
+        hint = _HINT_OF_SEQUENCES if self.x.dim() == 4 else _HINT_OF_FINITE
+        _check_finite(f"{name}.x", self.x, self.mask, hint)
         if self.y.is_floating_point():
-            _check_finite(f"{name}.y", self.y, self.mask)
+            _check_finite(f"{name}.y", self.y, self.has_label)
         empty = ~self.mask.any(dim=1)
         if empty.any():
             raise ConditionError(
@@ -138,8 +198,8 @@ class Texts:
         """T, the number of tasks."""
         return len(self.values)
 
-    def to(self, device: torch.device | str) -> "Texts":
-        """The same: texts are on no device."""
+    def to(self, target: torch.device | str | torch.dtype) -> "Texts":
+        """The same: texts are on no device and of no type."""
         return self
 
     def rows(self, index: Tensor | slice) -> "Texts":
@@ -196,9 +256,12 @@ class Condition:
             f"{[field.name for field in fields(self)]}. Give a support set, for instance."
         )
 
-    def to(self, device: torch.device | str) -> "Condition":
-        """The same condition on another device."""
-        moved: dict[str, Any] = {n: value.to(device) for n, value in self.present().items()}
+    def to(self, target: torch.device | str | torch.dtype) -> "Condition":
+        """The same condition on another device, or with all real numbers in another floating type."""
+        moved: dict[str, Any] = {
+            name: _to(value, target) if isinstance(value, Tensor) else value.to(target)
+            for name, value in self.present().items()
+        }
         return replace(self, **moved)
 
     def rows(self, index: Tensor | slice) -> "Condition":
@@ -237,15 +300,36 @@ class Condition:
                 _check_finite(name, value)
 
 
-def _check_finite(name: str, value: Tensor, mask: Tensor | None = None) -> None:
+_HINT_OF_FINITE = "Replace or leave out what is missing before a network is written from it."
+_HINT_OF_SEQUENCES = (
+    "Sequences of one call are of one length: cut them to it, or give tasks whose sequences are of "
+    "another length in a call of their own."
+)
+
+
+def _check_finite(
+    name: str, value: Tensor, mask: Tensor | None = None, hint: str = _HINT_OF_FINITE
+) -> None:
     if not value.is_floating_point():
         return
     wrong = ~value.isfinite()
     if mask is not None:
-        wrong = wrong & mask.reshape(*mask.shape, *[1] * (value.dim() - mask.dim()))
+        wrong = wrong & _along(mask, value)
     if wrong.any():
         place = tuple(wrong.nonzero()[0].tolist())
         raise ConditionError(
-            f"`{name}` is {value[place].item()} at {list(place)}, expected finite numbers. "
-            "Replace or leave out what is missing before a network is written from it."
+            f"`{name}` is {value[place].item()} at {list(place)}, expected finite numbers. {hint}"
         )
+
+
+def _along(mask: Tensor, value: Tensor) -> Tensor:
+    """A mask [T, N] with axes for those of value [T, N, *]."""
+    return mask.reshape(*mask.shape, *[1] * (value.dim() - 2))
+
+
+def _to(value: Tensor, target: torch.device | str | torch.dtype) -> Tensor:
+    """On another device, or, if it holds real numbers, in another floating type."""
+    if not isinstance(target, torch.dtype):
+        # To a CPU only when it has arrived: what comes late would be read as it is.
+        return value.to(target, non_blocking=torch.device(target).type != "cpu")
+    return value.to(target) if value.is_floating_point() else value

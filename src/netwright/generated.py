@@ -175,10 +175,10 @@ def condition_digest(condition: Condition) -> str:
         if isinstance(value, Texts):
             sha.update(f"{name} {value.values!r}".encode())
             continue
-        parts = [value.x, value.y, value.mask] if isinstance(value, ExampleSet) else [value]
+        parts = _parts_of(value) if isinstance(value, ExampleSet) else [value]
         for tensor in parts:
             sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            sha.update(_bytes_of(tensor))
     return sha.hexdigest()[:16]
 
 
@@ -187,7 +187,7 @@ def weights_digest(module: nn.Module) -> str:
     sha = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        sha.update(_bytes_of(tensor))
     return sha.hexdigest()[:16]
 
 
@@ -198,6 +198,20 @@ def current_versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
+
+
+def _parts_of(examples: ExampleSet) -> list[Tensor]:
+    """What tells one set from another; what stands in y beside an unlabelled row does not."""
+    if examples.labelled is None:
+        return [examples.x, examples.y, examples.mask]
+    unknown = (~examples.labelled).reshape(*examples.labelled.shape, *[1] * (examples.y.dim() - 2))
+    return [examples.x, examples.y.masked_fill(unknown, 0), examples.mask, examples.labelled]
+
+
+def _bytes_of(tensor: Tensor) -> bytes:
+    # As bytes before numpy sees it: numpy has no bfloat16.
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def _state_of(network: nn.Module) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from netwright.architectures import Architecture, to_record
 from netwright.architectures import from_record as architecture_from_record
 from netwright.child import Child
 from netwright.class_head import ClassHead, Head
-from netwright.conditioners import CONDITIONERS, Compose, Conditioner
+from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
@@ -89,14 +89,36 @@ class Hypernetwork(Writer):
             ConditionError: If the condition lacks what the conditioner reads.
             ShapeError: If it is of another shape than in training.
         """
-        if self.shifts and condition.examples is not None:
-            condition = replace(condition, examples=condition.examples.with_shifts(self.shifts))
-        embedding = self.conditioner(condition)
+        return self.write_from(self.read(condition), condition)
+
+    def read(self, condition: Condition) -> Embedding:
+        """What the conditioner makes of the conditions of T tasks: the first half of a call.
+
+        Raises:
+            ConditionError: If the condition lacks what the conditioner reads.
+            ShapeError: If it is of another shape than in training.
+        """
+        embedding: Embedding = self.conditioner(self._as_read(condition))
+        return embedding
+
+    def write_from(self, embedding: Embedding, condition: Condition) -> dict[str, Tensor]:
+        """Params, each [T, *shape], from an embedding, which need not be one that was read: the second half.
+
+        Args:
+            embedding: Of T tasks.
+            condition: Of the same tasks; an anchored class head also starts from its examples.
+        """
         params: dict[str, Tensor] = self.generator(embedding)
         if self.class_head is None:
             return params
-        params |= self.class_head(self.child, params, embedding, condition)
+        params |= self.class_head(self.child, params, embedding, self._as_read(condition))
         return {name: params[name] for name in self.child.space.names}
+
+    def _as_read(self, condition: Condition) -> Condition:
+        """With shifted copies of support pictures, if they are read so."""
+        if not self.shifts or condition.examples is None:
+            return condition
+        return replace(condition, examples=condition.examples.with_shifts(self.shifts))
 
     def check_initialisation(self, condition: Condition, x: Tensor) -> Initialisation:
         """How the children of these conditions start, beside the child's own initialisation; print it.
@@ -242,7 +264,7 @@ class Hypernetwork(Writer):
                 own = condition.rows(slice(first, first + each))
                 params = self(own)
                 networks += [
-                    self._network(
+                    self.network_of(
                         params, t, own, written_by, tuple(labels[first + t]) if labels else ()
                     )
                     for t in range(own.tasks)
@@ -269,14 +291,23 @@ class Hypernetwork(Writer):
             )
         return self.generate_many(condition, labels=[labels])[0]
 
-    def _network(
+    def network_of(
         self,
         params: dict[str, Tensor],
         task: int,
         condition: Condition,
         written_by: str,
-        labels: tuple[str, ...],
+        labels: tuple[str, ...] = (),
     ) -> GeneratedNetwork:
+        """Task `task` of params as a network that knows where it comes from.
+
+        Args:
+            params: Of T tasks, each [T, *shape].
+            task: Which of them.
+            condition: What they were written from, T tasks.
+            written_by: What wrote them: a digest, and what else decided the numbers.
+            labels: Names of the outputs.
+        """
         provenance = Provenance(
             hypernetwork=written_by,
             condition=condition_digest(condition.rows(slice(task, task + 1))),

@@ -1,5 +1,6 @@
 """Checks of tensors where a user's value enters."""
 
+import torch
 from torch import Tensor
 
 from netwright.errors import ShapeError
@@ -36,3 +37,25 @@ def check_shape(name: str, tensor: Tensor, axes: str, *, hint: str = "", **sizes
         raise ShapeError(
             f"`{name}` is {describe_shape(tensor)}, expected [{', '.join(expected)}]. {hint}".strip()
         )
+
+
+def check_dtype(name: str, tensor: Tensor, expected: torch.dtype, *, hint: str = "") -> None:
+    """Refuse `tensor` unless its numbers are of the expected type.
+
+    Under autocast any floating type will do where one is expected: operations convert as they need.
+
+    Args:
+        name: What the user calls the tensor.
+        tensor: Any tensor.
+        expected: The type.
+        hint: How to mend it; ends the message.
+
+    Raises:
+        ShapeError: If the type differs.
+    """
+    if tensor.dtype == expected:
+        return
+    converts = tensor.is_floating_point() and expected.is_floating_point
+    if converts and torch.is_autocast_enabled(tensor.device.type):
+        return
+    raise ShapeError(f"`{name}` is {tensor.dtype}, expected {expected}. {hint}".strip())

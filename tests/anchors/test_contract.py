@@ -55,6 +55,17 @@ def test_padding_and_classes_without_examples_give_nothing(anchor, support):
     assert not bias[:, 3:].any()
 
 
+def test_unlabelled_rows_change_nothing_whatever_stands_in_their_y(anchor, support):
+    features, examples = support
+    expected = anchor(features, examples)
+    more = torch.cat([features, torch.randn(2, 3, 3)], dim=1)
+    y = torch.cat([examples.y, torch.tensor([[0, 99, -1]] * 2)], dim=1)
+    labelled = torch.arange(9).expand(2, -1) < 6
+    found = anchor(more, ExampleSet.of(more, y, classes=3, labelled=labelled))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_every_parameter_has_a_gradient(anchor, support):
     weight, bias = anchor(*support)
     (weight.square().sum() + bias.sum()).backward()

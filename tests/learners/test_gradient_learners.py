@@ -8,15 +8,25 @@ import torch
 from making import make_picture_condition, make_vector_hypernetwork
 from torch import nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from trainings import SETTINGS
 
 import netwright as nw
 from netwright.anchors import Ridge
+from netwright.conditioners import Embedding
 from netwright.errors import ConditionError, RunError
-from netwright.learners import AdaptedWeights, ClosedForm, Reptile, Start, writer_from_record
+from netwright.learners import (
+    AdaptedEmbedding,
+    AdaptedWeights,
+    Cavia,
+    ClosedForm,
+    Reptile,
+    Start,
+    writer_from_record,
+)
 from netwright.learners.inner_loop import descend
 from netwright.learners.reptile import joined, minibatch
-from netwright.objectives import Classification, Regression
+from netwright.objectives import Regression
 from netwright.tasks import Sine, TaskBatch
 from netwright.training import load_writer
 from netwright.training.step import training_step
@@ -266,6 +276,56 @@ def test_the_ridge_head_is_that_of_scikit_learn_and_padding_is_not_seen(count):
         torch.testing.assert_close(bias[t], expected[:, -1], rtol=1e-3, atol=1e-4)
 
 
+def test_steps_on_an_embedding_equal_a_plain_unroll():
+    hypernetwork = make_vector_hypernetwork("layer-tokens", "context")
+    x, y = torch.randn(2, 6, 3), torch.randn(2, 6, 2)
+    condition = nw.Condition(nw.ExampleSet.of(x, y), context=torch.rand(2, 2))
+    batch = TaskBatch(condition, nw.ExampleSet.of(torch.randn(2, 4, 3), torch.randn(2, 4, 2)))
+    learner = AdaptedEmbedding(hypernetwork, "values", steps=2, rate=0.05)
+    loss = Regression()(learner.child, learner(condition), batch).loss.mean()
+    loss.backward()
+    found = {name: p.grad for name, p in hypernetwork.named_parameters()}
+
+    hypernetwork.zero_grad(set_to_none=True)
+    losses = []
+    with sdpa_kernel(SDPBackend.MATH):
+        for t in range(2):
+            own = condition.rows(slice(t, t + 1))
+            z = hypernetwork.read(own).z
+            for _ in range(2):
+                params = hypernetwork.write_from(Embedding.single(z), own)
+                inner = (hypernetwork.child(params, x[t : t + 1]) - y[t]).square().mean()
+                z = z - 0.05 * torch.autograd.grad(inner, z, create_graph=True)[0]
+            params = hypernetwork.write_from(Embedding.single(z), own)
+            far = batch.query.rows(slice(t, t + 1))
+            losses.append((hypernetwork.child(params, far.x) - far.y).square().mean())
+    expected = sum(losses) / 2
+    expected.backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-6)
+    for name, parameter in hypernetwork.named_parameters():
+        if parameter.grad is not None:  # the template's own: everything is written
+            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-5)
+        assert (found[name] is None) == (parameter.grad is None)
+
+
+def test_one_step_of_cavia_is_that_computed_by_hand():
+    """y = w x + b, b = b_0 + u c: L = mean (w x + b - y)^2, dL/dc = 2 u mean(residual), from c = 0."""
+    module = nn.Sequential(nn.Linear(1, 1))
+    child = nw.Child(module, emissions=[("0.weight", "shared")])
+    cavia = Cavia(child, "values", context=1, rate=0.3)
+    u = cavia.weights[0].item()
+    w, b = module[0].weight.item(), module[0].bias.item()
+    x, y = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[3.0], [-1.0]]])
+    params = cavia(nw.Condition(nw.ExampleSet.of(x, y)))
+    residual = (w * x + b - y).mean().item()
+    context = -0.3 * 2 * u * residual
+    torch.testing.assert_close(params["0.bias"].item(), b + u * context, rtol=1e-5, atol=1e-6)
+    # d b' / d u: u enters the context and its effect, so that b' = b - 0.6 u^2 residual.
+    params["0.bias"].sum().backward()
+    expected = -2 * 0.6 * u * residual
+    torch.testing.assert_close(cavia.weights[0].grad.item(), expected, rtol=1e-4, atol=1e-6)
+
+
 def writers():
     mlp = partial(nw.architectures.mlp, inputs=1, hidden=(8,), outputs=1)
     classifier = partial(nw.architectures.conv, channels=4, depth=2, classes=3, image=(1, 12, 12))
@@ -278,6 +338,12 @@ def writers():
         "reptile": Reptile(Start(nw.Child(mlp())), "values", steps=2),
         "protonet": ClosedForm(nw.Child(classifier())),
         "r2d2": ClosedForm(nw.Child(classifier()), anchor="ridge"),
+        "cavia": Cavia(
+            nw.Child(mlp(), emissions=[("linear1.bias", "full"), ("*", "shared")]),
+            "values",
+            steps=2,
+        ),
+        "embedding": AdaptedEmbedding(make_vector_hypernetwork("dense"), "values", order=1),
         "hybrid": AdaptedWeights(make_vector_hypernetwork("dense"), "values"),
     }
 
@@ -290,7 +356,7 @@ def test_a_record_builds_the_same_writer_again(name):
     assert again.record() == writer.record()
 
 
-@pytest.mark.parametrize("name", ["start", "maml", "meta-sgd", "reptile"])
+@pytest.mark.parametrize("name", ["start", "maml", "meta-sgd", "reptile", "cavia"])
 def test_writers_train_save_and_load_like_hypernetworks(name, tmp_path):
     family = Sine(shots=5, queries=8)
     writer = writers()[name]
@@ -307,16 +373,21 @@ def test_writers_train_save_and_load_like_hypernetworks(name, tmp_path):
         nw.load_hypernetwork(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["maml", "meta-sgd", "reptile"])
+@pytest.mark.parametrize("name", ["maml", "meta-sgd", "reptile", "cavia"])
 def test_meta_training_lowers_the_error_after_adaptation(name):
     """From a start that was not trained, a few steps on ten points of a sine wave achieve little."""
     family = Sine(shots=10, queries=20)
     child = nw.Child(nw.architectures.mlp(inputs=1, hidden=(24, 24), outputs=1))
     start = Start(child)
+    concat = nw.Child(
+        nw.architectures.mlp(inputs=1, hidden=(24, 24), outputs=1),
+        emissions=[("linear1.bias", "full"), ("*", "shared")],
+    )
     writer = {
         "maml": lambda: AdaptedWeights(start, "values", rate=0.02),
         "meta-sgd": lambda: AdaptedWeights(start, "values", rate=0.02, rates="learned"),
         "reptile": lambda: Reptile(start, "values", steps=8, rate=0.02),
+        "cavia": lambda: Cavia(concat, "values", rate=1.0),
     }[name]()
     before = nw.evaluate(writer, family, tasks=60).metrics["mse"].value
     optimiser = torch.optim.Adam(writer.parameters(), lr=3e-3)
@@ -358,4 +429,11 @@ def test_what_makes_no_sense_is_refused():
     classifier = nw.Child(nw.architectures.conv(channels=4, depth=2, classes=3, image=(1, 12, 12)))
     with pytest.raises(ConditionError, match="expected examples with classes"):
         ClosedForm(classifier)(nw.Condition(context=torch.rand(2, 1)))
-    assert Classification.metric == "accuracy"
+    with pytest.raises(RunError, match="`context` is 0, expected at least 1"):
+        Cavia(child, "values", context=0)
+    with pytest.raises(RunError, match='class rows are written per task.*"head.*", "shared"'):
+        Cavia(classifier, "exchangeable-classes")
+    with pytest.raises(RunError, match="`labels` is 'sounds', expected one of"):
+        Cavia(child, "sounds")
+    with pytest.raises(RunError, match="`order` is 0, expected one of"):
+        AdaptedEmbedding(make_vector_hypernetwork("dense"), "values", order=0)

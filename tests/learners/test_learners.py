@@ -1,5 +1,7 @@
 """Rivals do what their names say, on T tasks at once as on one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from making import make_picture_condition, make_picture_hypernetwork
@@ -40,6 +42,58 @@ def test_fine_tuning_t_children_equals_training_each_alone(condition):
             loss.backward()
             optimiser.step()
         torch.testing.assert_close(y[t], module(x[t]), rtol=1e-3, atol=1e-4)
+
+
+def with_unlabelled(condition, junk=99):
+    """The same tasks with two more pictures, of which only x is known."""
+    examples = condition.examples
+    return Condition(
+        ExampleSet.of(
+            torch.cat([examples.x, torch.rand(3, 2, 1, 12, 12)], dim=1),
+            torch.cat([examples.y, torch.full((3, 2), junk)], dim=1),
+            classes=3,
+            labelled=torch.arange(8).expand(3, -1) < 6,
+        )
+    )
+
+
+def test_rows_without_label_change_no_rival(condition):
+    torch.manual_seed(0)
+    child = Child(SMALL)
+    params = child.initial_params(3)
+    initial = {name: value[0] for name, value in params.items()}
+    x = torch.rand(3, 5, 1, 12, 12)
+    for learner in (
+        FineTune(child, initial, Classification(), steps=3, rate=0.01),
+        NearestMean(child, {n: v for n, v in initial.items() if "head" not in n}),
+        NearestNeighbour(),
+    ):
+        found, expected = (learner.adapt(c)(x) for c in (with_unlabelled(condition), condition))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    nothing = replace(
+        with_unlabelled(condition).examples, labelled=torch.arange(3).expand(8, -1).T < 2
+    )
+    with pytest.raises(
+        ConditionError, match="Task 2 has no labelled example, expected a neighbour"
+    ):
+        NearestNeighbour().adapt(Condition(nothing))
+
+
+def test_fine_tuning_is_not_poisoned_by_what_stands_in_the_padding(condition):
+    torch.manual_seed(0)
+    child = Child(SMALL)
+    initial = {name: value[0] for name, value in child.initial_params().items()}
+    tuner = FineTune(child, initial, Classification(), steps=2, rate=0.01)
+    examples = condition.examples
+    padded = replace(
+        examples,
+        x=torch.cat([examples.x, torch.full((3, 1, 1, 12, 12), float("nan"))], dim=1),
+        y=torch.cat([examples.y, torch.full((3, 1), 99)], dim=1),
+        mask=torch.arange(7).expand(3, -1) < 6,
+    )
+    x = torch.rand(3, 5, 1, 12, 12)
+    found, expected = (tuner.adapt(c)(x) for c in (Condition(padded), condition))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_trajectory_passes_through_what_fewer_steps_reach(condition):

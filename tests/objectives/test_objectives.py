@@ -31,6 +31,25 @@ def test_regression_is_the_mean_over_real_queries(mask):
         torch.testing.assert_close(score.metrics["mae"][t], F.l1_loss(outputs[t, :n], y[t, :n]))
 
 
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_queries_without_label_do_not_count_whatever_stands_in_their_y(mask, kind):
+    outputs = torch.randn(2, 3, 4, requires_grad=True)
+    y, junk, classes = torch.randn(2, 3, 4), float("nan"), None
+    if kind != "values":
+        y, junk, classes = torch.tensor([[0, 3, 1], [2, 1, 0]]), 99, 4
+    unknown = ~mask.reshape(2, 3, *[1] * (y.dim() - 2))
+    everything = torch.ones_like(mask)
+    x = torch.zeros(2, 3, 1)
+    query = ExampleSet(x, y.masked_fill(unknown, junk), everything, classes, mask)
+    score, expected = (
+        OBJECTIVES[kind]().score(outputs, q) for q in (query, ExampleSet(x, y, mask, classes))
+    )
+    torch.testing.assert_close(score.loss, expected.loss)
+    torch.testing.assert_close(score.metrics, expected.metrics)
+    score.loss.sum().backward()
+    assert torch.equal(outputs.grad.abs().sum(-1) > 0, mask)
+
+
 def test_padding_has_no_gradient(mask):
     outputs = torch.randn(2, 3, 2, requires_grad=True)
     Regression().score(

@@ -20,4 +20,4 @@ class Anchor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:
-        """Weight [T, C, F] and bias [T, C] of a linear head, from features [T, S, F]."""
+        """Weight [T, C, F] and bias [T, C] of a linear head, from features [T, S, F]; unlabelled rows do not count."""

@@ -34,9 +34,10 @@ class Prototype(Anchor):
 
 
 def class_means(features: Tensor, examples: ExampleSet) -> Tensor:
-    """Means [T, C, F] of features [T, S, F] by class; zeros for a class without examples."""
-    member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
-    member = (member * examples.mask.unsqueeze(-1)).to(features.dtype)
-    features = features.masked_fill(~examples.mask.unsqueeze(-1), 0)
+    """Means [T, C, F] of features [T, S, F] by class; zeros for a class without labelled examples."""
+    known = examples.has_label
+    member = F.one_hot(examples.y.masked_fill(~known, 0), examples.classes or 0)
+    member = (member * known.unsqueeze(-1)).to(features.dtype)
+    features = features.masked_fill(~known.unsqueeze(-1), 0)
     counts = member.sum(dim=1).clamp(min=1).unsqueeze(-1)
     return torch.einsum("tsc,tsf->tcf", member, features) / counts

@@ -9,10 +9,10 @@ from netwright.conditions import ExampleSet
 
 
 class Ridge(Anchor):
-    """Logits are a f @ W + b, W the ridge solution of one-hot labels in features with a constant.
+    """Logits are a f @ W, W the ridge solution of one-hot labels in features with a constant.
 
-    W = (X'X + penalty I)^-1 X'Y, with a learned penalty and a learned scale a and shift b of the outputs, which
-    are no logits by themselves.
+    W = (X'X + penalty I)^-1 X'Y, with a learned penalty and a learned scale a of the outputs, which are no logits
+    by themselves. (A shift that all classes share would change no probability.)
 
     Args:
         features: F, the width of features.
@@ -27,18 +27,17 @@ class Ridge(Anchor):
         super().__init__(features)
         self.log_penalty = nn.Parameter(torch.tensor(penalty).log())
         self.scale = nn.Parameter(torch.tensor(scale))
-        self.shift = nn.Parameter(torch.tensor(0.0))
 
     def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:
-        """Weight [T, C, F] and bias [T, C]; a class without examples gets the shift only."""
-        real = examples.mask.unsqueeze(-1)
-        labels = F.one_hot(examples.y.masked_fill(~examples.mask, 0), examples.classes or 0)
+        """Weight [T, C, F] and bias [T, C]; a class without examples gets zeros."""
+        real = examples.has_label.unsqueeze(-1)
+        labels = F.one_hot(examples.y.masked_fill(~examples.has_label, 0), examples.classes or 0)
         y = (labels * real).to(features.dtype)
-        # Rows of zeros for padding count for nothing in either form.
+        # Rows of zeros, for padding and where no label is known, count for nothing in either form.
         x = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1).masked_fill(~real, 0)
         penalty = self.log_penalty.exp()
         solution = self.scale * _solve(x, y, penalty)
-        return solution[:, :-1].transpose(1, 2), solution[:, -1] + self.shift
+        return solution[:, :-1].transpose(1, 2), solution[:, -1]
 
 
 def _solve(x: Tensor, y: Tensor, penalty: Tensor) -> Tensor:

@@ -60,8 +60,8 @@ def conditions_of(
     """The conditions of many tasks, and an id of each.
 
     Args:
-        path: An .npz with `x` [T, S, *] and `y` [T, S] or [T, S, C], perhaps `mask` [T, S]; or `context`
-            [T, D]; or `description` [T], texts; perhaps `ids` [T]. Or a table with the task column.
+        path: An .npz with `x` [T, S, *] and `y` [T, S] or [T, S, C], perhaps `mask` and `labelled` [T, S];
+            or `context` [T, D]; or `description` [T], texts; perhaps `ids` [T]. Or a table with the task column.
         preparation: How rows of a table become inputs, where the run has one.
         reader: What reads support sets in the hypernetwork, if anything does; says what y must be.
 
@@ -71,7 +71,7 @@ def conditions_of(
     if path.suffix.lower() in TABLE_ENDINGS:
         examples, names = _table(preparation, path).supports(path)
         return Condition(examples=examples), names
-    arrays = _read_npz(path, optional=("x", "y", "mask", "context", "identity"))
+    arrays = _read_npz(path, optional=("x", "y", "mask", "labelled", "context", "identity"))
     given: dict[str, Any] = {n: arrays[n] for n in ("context", "identity") if n in arrays}
     if "identity" in given:
         given["identity"] = given["identity"].long()
@@ -115,9 +115,23 @@ def _many_examples(path: Path, arrays: Mapping[str, Tensor], reader: Examples | 
     is_real = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
     if is_real.shape != x.shape[:2]:
         raise DataError(f"{path} has mask {list(is_real.shape)}, expected {list(x.shape[:2])}.")
+    labelled = _labelled(path, arrays, x.shape[:2])
     if reader is not None and reader.labels != "values":
-        return ExampleSet(x, y.long(), is_real, reader.outputs or int(y.max()) + 1)
-    return ExampleSet(x, y if y.dim() > 2 else y.unsqueeze(2), is_real)
+        known = y if labelled is None else y[labelled]
+        return ExampleSet(x, y.long(), is_real, reader.outputs or int(known.max()) + 1, labelled)
+    return ExampleSet(x, y if y.dim() > 2 else y.unsqueeze(2), is_real, None, labelled)
+
+
+def _labelled(path: Path, arrays: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor | None:
+    """Which examples have a label, where an .npz says so; at least one has."""
+    if "labelled" not in arrays:
+        return None
+    labelled = arrays["labelled"].bool()
+    if labelled.shape != tuple(shape):
+        raise DataError(f"{path} has labelled {list(labelled.shape)}, expected {list(shape)}.")
+    if not labelled.any():
+        raise DataError(f"{path} has no labelled example, expected at least one. Label some.")
+    return labelled
 
 
 def inputs_of(
@@ -156,23 +170,29 @@ def _check_pictures(path: Path, input_shape: tuple[int, ...]) -> None:
 
 
 def _arrays(path: Path, reader: Examples | None) -> tuple[ExampleSet, tuple[str, ...]]:
-    arrays = _read_npz(path, "x", "y")
+    arrays = _read_npz(path, "x", "y", optional=("labelled",))
     x, y = arrays["x"], arrays["y"]
     if len(x) != len(y):
         raise DataError(f"{path} has {len(x)} rows in x and {len(y)} in y, expected as many.")
     if len(x) == 0:
         raise DataError(f"{path} has no example, expected at least one.")
+    labelled = _labelled(path, arrays, x.shape[:1])
+    of_task = None if labelled is None else labelled[None]
     if reader is None or reader.labels == "values":
         values = y if y.dim() > 1 else y[:, None]
-        return ExampleSet.of(x[None], values.float()[None]), ()
+        return ExampleSet.of(x[None], values.float()[None], labelled=of_task), ()
     if y.dim() != 1 or not torch.equal(y, y.round()):
         raise DataError(f"{path} has y {list(y.shape)}, expected classes [S], whole numbers.")
     if reader.labels == "fixed-classes":
-        return ExampleSet.of(x[None], y.long()[None], classes=reader.outputs), ()
-    names, classes = torch.unique(y, return_inverse=True)
+        examples = ExampleSet.of(x[None], y.long()[None], classes=reader.outputs, labelled=of_task)
+        return examples, ()
+    names = torch.unique(y if labelled is None else y[labelled])
     if len(names) < 2:
         raise DataError(f"{path} has one class only, expected at least 2.")
-    return ExampleSet.of(x[None], classes[None]), tuple(str(int(name)) for name in names)
+    # Whatever stands beside an unlabelled example gets a number too, and is not looked at.
+    classes = torch.searchsorted(names, y)
+    examples = ExampleSet.of(x[None], classes[None], classes=len(names), labelled=of_task)
+    return examples, tuple(str(int(name)) for name in names)
 
 
 def _read_npz(path: Path, *names: str, optional: Sequence[str] = ()) -> dict[str, Tensor]:

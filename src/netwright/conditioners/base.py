@@ -69,6 +69,10 @@ class Conditioner(nn.Module, ABC):
             f"The condition has {sorted(condition.present())}, expected `{self.reads[0]}`. {hint}"
         )
 
+    def _as_weights(self, value: Tensor) -> Tensor:
+        """Few numbers per task, in the floating type of this conditioner's weights."""
+        return value.to(next(self.parameters()).dtype)
+
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""

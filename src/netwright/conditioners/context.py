@@ -57,5 +57,6 @@ class Context(Conditioner):
         hint = "Give the numbers that this hypernetwork was trained with, in their order."
         check_shape("context", context, "T D", D=len(self.low), hint=hint)
         # To [-1, 1], so that no entry drowns the others by its unit.
+        context = self._as_weights(context)
         z = self.trunk(2 * (context - self.low) / (self.high - self.low) - 1)
         return Embedding.single(z)

@@ -1,21 +1,21 @@
 """Reads a support set of (x, y) pairs as a set: order and padding carry nothing."""
 
-from dataclasses import replace
-from math import prod
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from netwright.attention import SetBlock, masked_mean
+from netwright.attention import InducedSetBlock, SetBlock, masked_mean
 from netwright.conditioners.base import Conditioner, Embedding
+from netwright.conditioners.encoders import PictureEncoder, SequenceEncoder, VectorEncoder
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
-from netwright.shapes import check_shape
+from netwright.shapes import check_dtype, check_shape
 
-# Activations of more pictures leave a core's cache: 1,600 at once take twice as long as in parts.
-PICTURES_AT_ONCE = 128
+# What an input is, by how many axes it has; a sequence may be of any length.
+_AXES = {1: "T S D", 2: "T S L D", 3: "T S C H W"}
 
 
 class Examples(Conditioner):
@@ -25,13 +25,23 @@ class Examples(Conditioner):
     attend to each other, without positions, so that permuting labels permutes class tokens. With
     values or fixed classes y stands beside x, and the examples' features are averaged.
 
+    Examples without label are read if asked for. With exchangeable classes each is a token of its own,
+    which classes attend to; otherwise a zero stands for its y, and a flag says whether y is known.
+
     Args:
-        x: Shape of one input: (C, H, W) for pictures, (D,) for vectors.
+        x: Shape of one input: (C, H, W) for pictures, (D,) for vectors, (None, D) for sequences of D
+            numbers per step and of any length, (L, D) for those of length L alone.
         size: E, the width of the embedding.
         outputs: C, for values or fixed classes; None for exchangeable classes.
         labels: What y is: `exchangeable-classes`, `fixed-classes` or `values`.
-        channels: Width of the picture encoder, or of the vector encoder's hidden layers.
+        channels: Width of the encoder of pictures or sequences, or of the vector encoder's hidden layers.
         depth: Number of attention blocks over the tokens.
+        unlabelled: Whether examples without label are read; if not, they are refused.
+        inducing: Number of learned points that tokens attend through, for support sets of thousands of
+            rows: the cost grows with S, and not with its square. 0 for attention of all to all.
+
+    Raises:
+        RunError: If `labels` and `outputs` do not agree, or a size does not make sense.
 
     References:
         Zaheer et al., Deep Sets, arXiv:1703.06114.
@@ -42,13 +52,15 @@ class Examples(Conditioner):
 
     def __init__(
         self,
-        x: tuple[int, ...],
+        x: Sequence[int | None],
         *,
         size: int = 64,
         outputs: int | None = None,
         labels: Literal["exchangeable-classes", "fixed-classes", "values"] | None = None,
         channels: int = 64,
         depth: int = 2,
+        unlabelled: bool = False,
+        inducing: int = 0,
     ) -> None:
         super().__init__()
         labels = labels or ("exchangeable-classes" if outputs is None else "values")
@@ -57,17 +69,32 @@ class Examples(Conditioner):
                 f"`labels` is {labels!r} and `outputs` is {outputs}, expected a number of outputs for "
                 "values and fixed classes, and none for exchangeable classes."
             )
-        self.x, self.size, self.outputs, self.labels = tuple(x), size, outputs, labels
+        if inducing < 0:
+            raise RunError(f"`inducing` is {inducing}, expected a number of points, or 0 for none.")
+        self.x, self.size, self.outputs, self.labels = _input_shape(x), size, outputs, labels
         self.channels, self.depth = channels, depth
-        width = outputs or 0
-        if len(self.x) == 3:
-            self.encode_x: nn.Module = _PictureEncoder(self.x, channels, size)
-            self.encode_y = nn.Linear(width, size, bias=False) if width else None
+        self.unlabelled, self.inducing = unlabelled, inducing
+        # Beside y a flag that says whether it is known.
+        width = outputs + unlabelled if outputs else 0
+        sizes = [n for n in self.x if n is not None]
+        self.encode_y: nn.Linear | None = None
+        if len(self.x) == 1:
+            self.encode_x: nn.Module = VectorEncoder(sizes[0] + width, channels, size)
         else:
-            self.encode_x = _VectorEncoder(prod(self.x) + width, channels, size)
-            self.encode_y = None
-        self.blocks = nn.ModuleList(SetBlock(size) for _ in range(depth))
+            self.encode_x = (
+                PictureEncoder(sizes, channels, size)
+                if len(self.x) == 3
+                else SequenceEncoder(sizes[-1], channels, size)
+            )
+            self.encode_y = nn.Linear(width, size, bias=False) if width else None
+        self.blocks = nn.ModuleList(
+            InducedSetBlock(size, inducing) if inducing else SetBlock(size) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(size)
+        # A learned mark tells examples without label from classes; sets have no positions to tell.
+        self.mark = (
+            nn.Parameter(torch.randn(size) * 0.1) if unlabelled and outputs is None else None
+        )
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
@@ -78,108 +105,136 @@ class Examples(Conditioner):
             "labels": self.labels,
             "channels": self.channels,
             "depth": self.depth,
+            "unlabelled": self.unlabelled,
+            "inducing": self.inducing,
         }
 
     def forward(self, condition: Condition) -> Embedding:
-        """Read support sets x [T, S, *], y [T, S] or [T, S, C], mask [T, S]."""
+        """Read support sets x [T, S, *], y [T, S] or [T, S, C], mask and labelled [T, S]."""
         examples = condition.examples
         if examples is None:
             raise self._missing(condition, "Give a support set of (x, y) pairs.")
-        self._check(examples)
-        examples = _without_padding(examples)
-        if self.labels == "exchangeable-classes":
+        self._check_kind(examples)
+        examples = examples.cleared()
+        exchangeable = self.labels == "exchangeable-classes"
+        if exchangeable:
             tokens, mask = self._class_tokens(examples)
         else:
             tokens, mask = self._example_features(examples), examples.mask
         for block in self.blocks:
             tokens = block(tokens, mask)
         tokens = self.norm(tokens)
-        classes = tokens if self.labels == "exchangeable-classes" else None
-        return Embedding(masked_mean(tokens, mask), tokens, mask, classes)
+        if not exchangeable:
+            return Embedding(masked_mean(tokens, mask), tokens, mask)
+        # Classes alone: of thousands of examples without label the mean would hide them.
+        count = examples.classes or 0
+        classes = tokens[:, :count]
+        return Embedding(masked_mean(classes, mask[:, :count]), tokens, mask, classes)
+
+    def check(self, condition: Condition) -> None:
+        """Refuse kinds that are not read, and classes that none of their examples names.
+
+        Raises:
+            ConditionError: If there is a reason.
+        """
+        super().check(condition)
+        examples = condition.examples
+        if (
+            examples is None
+            or examples.labelled is None
+            or self.labels != "exchangeable-classes"
+            or not self.unlabelled
+        ):
+            return
+        without = ~self._members(examples.cleared()).any(dim=1)
+        if without.any():
+            t, c = without.nonzero()[0].tolist()
+            raise ConditionError(
+                f"Class {c} of task {t} has no labelled example, expected one for each of "
+                f"{examples.classes} classes: it is by them that such classes are known. Label one, or "
+                "leave the class out."
+            )
+
+    def _members(self, examples: ExampleSet) -> Tensor:
+        """Which labelled examples are of which class, [T, S, C]."""
+        member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
+        return member * examples.has_label.unsqueeze(-1)
 
     def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor]:
+        """Tokens of classes, [T, C, E], and after them one per example, if some have no label."""
         features = self.encode_x(examples.x)
-        member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
-        member = member * examples.mask.unsqueeze(-1)
+        member = self._members(examples)
         counts = member.sum(dim=1)
         sums = torch.einsum("tnc,tne->tce", member.to(features.dtype), features)
-        return sums / counts.clamp(min=1).unsqueeze(-1), counts > 0
+        tokens, mask = sums / counts.clamp(min=1).unsqueeze(-1), counts > 0
+        if self.mark is None or examples.labelled is None:
+            return tokens, mask
+        without = examples.mask & ~examples.labelled
+        return torch.cat([tokens, features + self.mark], 1), torch.cat([mask, without], 1)
 
     def _example_features(self, examples: ExampleSet) -> Tensor:
-        y = examples.y
+        y, dtype = examples.y, examples.x.dtype
         if self.labels == "fixed-classes":
-            y = F.one_hot(y.clamp(min=0), self.outputs or 0).to(examples.x.dtype)
+            y = F.one_hot(y.clamp(min=0), self.outputs or 0)
+        y = y.to(dtype)
+        if self.unlabelled:
+            known = examples.has_label.unsqueeze(-1).to(dtype)
+            y = torch.cat([y * known, known], dim=-1)
         if self.encode_y is None:
-            features: Tensor = self.encode_x(torch.cat([examples.x.flatten(2), y], dim=-1))
+            features: Tensor = self.encode_x(torch.cat([examples.x, y], dim=-1))
         else:
             features = self.encode_x(examples.x) + self.encode_y(y)
         return features
 
-    def _check(self, examples: ExampleSet) -> None:
-        axes = "T S C H W" if len(self.x) == 3 else "T S D"
-        sizes = dict(zip(axes.split()[2:], self.x, strict=True))
+    def _check_kind(self, examples: ExampleSet) -> None:
+        axes = _AXES[len(self.x)]
+        sizes = {
+            axis: size
+            for axis, size in zip(axes.split()[2:], self.x, strict=True)
+            if size is not None
+        }
         hint = "Give examples of the shape that this hypernetwork was trained with."
         check_shape("examples.x", examples.x, axes, hint=hint, **sizes)
+        if len(self.x) == 2 and not examples.x.shape[2]:
+            raise ConditionError(
+                "`examples.x` holds sequences of no step, expected at least one. Leave such tasks out."
+            )
         is_values = self.labels == "values"
         if is_values == (examples.classes is not None):
             raise ConditionError(
                 f"`examples.y` holds {'classes' if is_values else 'values'}, expected "
                 f"{self.labels.replace('-', ' ')}. Use the labels that this hypernetwork was trained with."
             )
+        own = self.norm.weight.dtype
+        # Children meet these inputs too, and queries of the same type: nothing is converted unseen.
+        to_mend = f"Convert the condition: `condition.to({own})`."
+        if not examples.x.is_floating_point():
+            to_mend = f"Give real numbers: `x.to({own})`."
+        check_dtype("examples.x", examples.x, own, hint=to_mend)
         if is_values:
             check_shape("examples.y", examples.y, "T S C", C=self.outputs or 0, hint=hint)
+        if not self.unlabelled and examples.labelled is not None:
+            without = examples.mask & ~examples.labelled
+            if without.any():
+                t, n = without.nonzero()[0].tolist()
+                raise ConditionError(
+                    f"Example {n} of task {t} has no label, and this hypernetwork reads labelled examples "
+                    "only. Leave such examples out, or train with `Examples(..., unlabelled=True)`."
+                )
 
 
-def _without_padding(examples: ExampleSet) -> ExampleSet:
-    """Zeros in the padding: whatever stands there must not reach a sum, not even as 0 * infinity."""
-    x, y = (
-        value.masked_fill(~examples.mask.reshape(*examples.mask.shape, *[1] * (value.dim() - 2)), 0)
-        for value in (examples.x, examples.y)
-    )
-    return replace(examples, x=x, y=y)
+def _input_shape(x: Sequence[int | None]) -> tuple[int | None, ...]:
+    """The shape of one input, checked.
 
-
-class _PictureEncoder(nn.Module):
-    """[T, S, C, H, W] to [T, S, E]: four blocks of [3x3 with stride 2, GroupNorm, ReLU].
-
-    Widths grow as pictures shrink: at equal accuracy that costs half of one width throughout.
+    Raises:
+        RunError: If it is that of no vector, sequence or picture.
     """
-
-    def __init__(self, x: tuple[int, ...], channels: int, size: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        inputs, height, width = x
-        for outputs in (channels // 2, channels, channels * 3 // 2, channels * 2):
-            layers += [
-                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-                nn.GroupNorm(8 if outputs % 8 == 0 else 1, outputs),
-                nn.ReLU(),
-            ]
-            inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
-        self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * height * width, size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows = x.flatten(0, 1)
-        if rows.device.type == "cpu" and len(rows) > PICTURES_AT_ONCE:
-            parts = [self.trunk(part) for part in rows.split(PICTURES_AT_ONCE)]
-            features = torch.cat(parts)
-        else:
-            features = self.trunk(rows)
-        separate: Tensor = features.unflatten(0, x.shape[:2])
-        return separate
-
-
-class _VectorEncoder(nn.Module):
-    """[T, S, D] to [T, S, E]: an MLP of two hidden layers."""
-
-    def __init__(self, inputs: int, channels: int, size: int) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(
-            nn.Linear(inputs, channels), nn.GELU(),
-            nn.Linear(channels, channels), nn.GELU(),
-            nn.Linear(channels, size),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.trunk(x.flatten(2))
-        return features
+    shape = tuple(x)
+    # Only the length of a sequence may be left open.
+    fixed = shape[1:] if len(shape) == 2 and shape[0] is None else shape
+    if len(shape) not in _AXES or not all(isinstance(n, int) and n >= 1 for n in fixed):
+        raise RunError(
+            f"`x` is {shape}, expected (D,) for vectors, (None, D) or (L, D) for sequences, or "
+            "(C, H, W) for pictures."
+        )
+    return shape

@@ -82,6 +82,7 @@ class Hyperparameters(Conditioner):
             raise self._missing(condition, f"Give {len(self.logarithmic)} settings per task.")
         hint = "Give the settings that this hypernetwork was trained with, in their order."
         check_shape("hyperparameters", settings, "T D", D=len(self.logarithmic), hint=hint)
+        settings = self._as_weights(settings)
         wrong = self.is_log & (settings <= 0)
         if wrong.any():
             t, d = wrong.nonzero()[0].tolist()

@@ -37,6 +37,10 @@ class Identity(Conditioner):
         if identity is None:
             raise self._missing(condition, "Say which known task it is.")
         check_shape("identity", identity, "T")
+        if identity.is_floating_point():
+            raise ConditionError(
+                f"`identity` is {identity.dtype}, expected whole numbers. Convert it: `identity.long()`."
+            )
         unknown = (identity < -1) | (identity >= self.tasks)
         if unknown.any():
             raise ConditionError(

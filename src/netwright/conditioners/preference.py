@@ -60,7 +60,11 @@ class Preference(Conditioner):
             raise self._missing(condition, f"Give shares of {self.objectives} objectives per task.")
         hint = "Give a share of each objective that this hypernetwork was trained with."
         check_shape("preference", preference, "T K", K=self.objectives, hint=hint)
-        wrong = (preference < 0).any(dim=1) | ((preference.sum(dim=1) - 1).abs() > _TOLERANCE)
+        # Shares in half precision sum to 1 up to how finely that counts.
+        is_real = preference.is_floating_point()
+        tolerance = max(_TOLERANCE, torch.finfo(preference.dtype).eps) if is_real else _TOLERANCE
+        preference = self._as_weights(preference)
+        wrong = (preference < 0).any(dim=1) | ((preference.sum(dim=1) - 1).abs() > tolerance)
         if wrong.any():
             t = int(wrong.nonzero()[0])
             shares = [round(share, 4) for share in preference[t].tolist()]

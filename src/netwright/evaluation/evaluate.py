@@ -89,7 +89,7 @@ def evaluate(
                 params = hypernetwork(batch.condition)
                 logits = hypernetwork.child(params, batch.query.x)
                 _collect(own, objective.score(logits, batch.query).metrics)
-                outputs.append((logits, batch.query.y, batch.query.mask))
+                outputs.append((logits, batch.query.y, batch.query.has_label))
                 parameters = sum(value[0].numel() for value in params.values())
                 if batch.tasks > 1:
                     # Rolled by one: no network meets the queries of its own task.

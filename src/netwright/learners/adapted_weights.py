@@ -141,7 +141,7 @@ def adapted_names(names: Iterable[str], adapts: Adapts) -> list[str]:
 
 
 def examples_of(condition: Condition) -> ExampleSet:
-    """The support sets that an inner loop descends on.
+    """The support sets that an inner loop descends on, with zeros where nothing is known.
 
     Raises:
         ConditionError: If there are none.
@@ -150,7 +150,7 @@ def examples_of(condition: Condition) -> ExampleSet:
         raise ConditionError(
             f"The condition has {sorted(condition.present())}, expected `examples`: gradient steps need them."
         )
-    return condition.examples
+    return condition.examples.cleared()
 
 
 __all__ = ["AdaptedWeights", "adapted_names", "check_inner", "examples_of"]

@@ -53,7 +53,8 @@ class FineTune(Learner):
         examples = condition.examples
         if examples is None:
             raise ConditionError("Fine-tuning needs examples, found none.")
-        tasks = examples.tasks
+        # NaN in the padding would come back from a gradient of zero as NaN.
+        examples, tasks = examples.cleared(), examples.tasks
         params = {
             name: value.expand(tasks, *value.shape).clone().requires_grad_()
             for name, value in self.initial.items()

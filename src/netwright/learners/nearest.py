@@ -16,16 +16,22 @@ class NearestNeighbour(Learner):
         """Keep the support sets of T tasks.
 
         Raises:
-            ConditionError: If there are no examples with classes.
+            ConditionError: If there are no examples with classes, or a task has none that is labelled.
         """
         examples = condition.examples
         if examples is None or examples.classes is None:
             raise ConditionError("Nearest neighbour needs examples with classes, found none.")
-        support, classes = examples.x.flatten(2), examples.classes
+        support, classes, known = examples.x.flatten(2), examples.classes, examples.has_label
+        if not known.any(dim=1).all():
+            t = int((~known.any(dim=1)).nonzero()[0])
+            raise ConditionError(
+                f"Task {t} has no labelled example, expected a neighbour with a class. Label one, or "
+                "leave the task out."
+            )
 
         def predict(x: Tensor) -> Tensor:
             distances = torch.cdist(x.flatten(2), support)
-            distances = distances.masked_fill(~examples.mask.unsqueeze(1), float("inf"))
+            distances = distances.masked_fill(~known.unsqueeze(1), float("inf"))
             nearest = examples.y.gather(1, distances.argmin(dim=-1))
             return F.one_hot(nearest, classes).to(x.dtype)
 

@@ -7,7 +7,9 @@ from netwright.architectures import from_record as architecture_from_record
 from netwright.child import Child
 from netwright.errors import RunError, ShapeError
 from netwright.hypernetwork import Hypernetwork
+from netwright.learners.adapted_embedding import AdaptedEmbedding
 from netwright.learners.adapted_weights import AdaptedWeights
+from netwright.learners.cavia import Cavia
 from netwright.learners.closed_form import ClosedForm
 from netwright.learners.reptile import Reptile
 from netwright.learners.start import Start
@@ -51,6 +53,15 @@ def _adapted_weights(record: dict[str, Any], child: Child | None) -> Writer:
     return AdaptedWeights(writer_from_record(record.pop("start"), child=child), **record)
 
 
+def _adapted_embedding(record: dict[str, Any], child: Child | None) -> Writer:
+    start = Hypernetwork.from_record(record.pop("start"), child=child)
+    return AdaptedEmbedding(start, **record)
+
+
+def _cavia(record: dict[str, Any], child: Child | None) -> Writer:
+    return Cavia(_start(record.pop("start"), child).child, **record)
+
+
 def _reptile(record: dict[str, Any], child: Child | None) -> Writer:
     start = record.pop("start")
     return Reptile(_start(start, child), **record)
@@ -61,7 +72,9 @@ def _closed_form(record: dict[str, Any], child: Child | None) -> Writer:
 
 
 _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
+    "adapted-embedding": _adapted_embedding,
     "adapted-weights": _adapted_weights,
+    "cavia": _cavia,
     "closed-form": _closed_form,
     "hypernetwork": _hypernetwork,
     "reptile": _reptile,

@@ -114,9 +114,9 @@ class Reptile(Writer):
 
 
 def joined(a: ExampleSet, b: ExampleSet) -> ExampleSet:
-    """The examples of both, task by task."""
-    parts = ((getattr(a, name), getattr(b, name)) for name in ("x", "y", "mask"))
-    x, y, mask = (torch.cat(part, dim=1) for part in parts)
+    """The examples of both that have a label, task by task."""
+    pairs = ((a.x, b.x), (a.y, b.y), (a.has_label, b.has_label))
+    x, y, mask = (torch.cat(pair, dim=1) for pair in pairs)
     return ExampleSet(x, y, mask, a.classes)
 
 

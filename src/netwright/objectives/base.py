@@ -35,10 +35,10 @@ class Objective(ABC):
 
     @abstractmethod
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
-        """Score outputs [T, Q, C] against y; padded queries do not count."""
+        """Score outputs [T, Q, C] against y; queries without y do not count."""
 
 
 def query_weights(query: ExampleSet, dtype: torch.dtype) -> Tensor:
-    """Weights [T, Q] with which a sum over queries is the mean over those that are no padding."""
-    weights = query.mask.to(dtype)
+    """Weights [T, Q] with which a sum over queries is the mean over those whose y is known."""
+    weights = query.has_label.to(dtype)
     return weights / weights.sum(dim=1, keepdim=True).clamp(min=1)

@@ -16,7 +16,7 @@ class Classification(Objective):
 
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score logits [T, Q, C] against classes [T, Q]."""
-        y = query.y.masked_fill(~query.mask, 0)
+        y = query.y.masked_fill(~query.has_label, 0)
         weights = query_weights(query, outputs.dtype)
         losses = F.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none").view_as(y)
         with torch.no_grad():

@@ -15,7 +15,7 @@ class Regression(Objective):
 
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score predictions [T, Q, C] against values [T, Q, C]."""
-        residual = (outputs - query.y).masked_fill(~query.mask.unsqueeze(-1), 0)
+        residual = (outputs - query.y).masked_fill(~query.has_label.unsqueeze(-1), 0)
         weights = query_weights(query, outputs.dtype)
         mse = (residual.square().mean(dim=-1) * weights).sum(dim=1)
         with torch.no_grad():

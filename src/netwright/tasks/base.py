@@ -43,7 +43,8 @@ class TaskShape:
     """What every task of a family has in common.
 
     Args:
-        x: Shape of one input, without task and example axes, such as (1, 28, 28).
+        x: Shape of one input, without task and example axes, such as (1, 28, 28); (None, D) for sequences
+            of D numbers per step and of any length.
         outputs: C, the number of classes or of predicted values.
         kind: What y is. `exchangeable-classes`: class c of one task has nothing to do with class c
             of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers.
@@ -52,7 +53,7 @@ class TaskShape:
         labels: Names of fixed classes or of predicted values, where there are any.
     """
 
-    x: tuple[int, ...]
+    x: tuple[int | None, ...]
     outputs: int
     kind: Literal["exchangeable-classes", "fixed-classes", "values"]
     context: int = 0

@@ -4,7 +4,6 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,14 @@ def default_child(
         hidden: Widths of the hidden layers of an MLP; by default 40 and 40.
 
     Raises:
-        RunError: If an option is given that the child does not have.
+        RunError: If an option is given that the child does not have, or no child of ours reads the inputs.
     """
+    sizes = [n for n in shape.x if n is not None]
+    if len(shape.x) not in (1, 3) or len(sizes) < len(shape.x):
+        raise RunError(
+            f"The tasks have inputs of shape {shape.x}, expected vectors (D,) or pictures (C, H, W). For "
+            "sequences give a module of your own: `Hypernetwork(Child(module), default_conditioner(shape))`."
+        )
     exchangeable = shape.kind == "exchangeable-classes"
     outputs: dict[str, Any] = {"classes" if exchangeable else "outputs": shape.outputs}
     if len(shape.x) == 3:
@@ -45,14 +50,14 @@ def default_child(
                 f"`hidden` is {hidden} and the tasks have pictures, expected none: the child is "
                 "convolutional. Give `channels` instead."
             )
-        image = (shape.x[0], shape.x[1], shape.x[2])
+        image = (sizes[0], sizes[1], sizes[2])
         return Conv(channels=8 if channels is None else channels, image=image, **outputs)
     if channels is not None:
         raise RunError(
             f"`channels` is {channels} and the tasks have vectors, expected none: the child is an "
             "MLP. Give `hidden` instead."
         )
-    return MLP(inputs=prod(shape.x), hidden=(40, 40) if hidden is None else hidden, **outputs)
+    return MLP(inputs=sizes[0], hidden=(40, 40) if hidden is None else hidden, **outputs)
 
 
 # How often a kind of condition is left out in training, where tasks have several.
@@ -73,7 +78,7 @@ def default_conditioner(
 
 def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
     if channels is None:
-        channels = 64 if len(shape.x) == 3 else 128
+        channels = 128 if len(shape.x) == 1 else 64
     exchangeable = shape.kind == "exchangeable-classes"
     return Examples(
         shape.x,
