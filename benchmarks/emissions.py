@@ -1,6 +1,6 @@
 """What to write of a child: concat, FiLM, biases, low rank, all; equal CPU-seconds for each.
 
-    python benchmarks/emissions.py                  # about 90 CPU-minutes for three seeds
+    python benchmarks/emissions.py                  # about 70 CPU-minutes for three seeds
 
 One child, one conditioner and one generator per family; only the emission differs. Each variant gets as
 many steps as fit the same CPU-seconds (steps are timed beforehand, all variants in turn), and the better
@@ -73,11 +73,11 @@ def settings() -> dict[str, Setting]:
         ),
         "descriptions": Setting(
             words, nw.architectures.mlp(inputs=64, hidden=(32,), outputs=2), Description, "dense",
-            "accuracy", "balanced accuracy", True, 45, 32,
+            "accuracy", "balanced accuracy", True, 60, 32,
         ),
         "omniglot": Setting(
             omniglot, nw.architectures.conv(channels=8, depth=4, classes=5),
-            lambda: default_conditioner(omniglot.shape), "layer-tokens", "accuracy", "accuracy", True, 120, 16,
+            lambda: default_conditioner(omniglot.shape), "layer-tokens", "accuracy", "accuracy", True, 75, 16,
         ),
     }  # fmt: skip
 

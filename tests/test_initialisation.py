@@ -1,5 +1,6 @@
 """How hypernetworks start: a guarantee for every generator and emission, and a check that sees what is wrong."""
 
+import json
 import logging
 import re
 
@@ -10,6 +11,7 @@ from torch import nn
 
 import netwright as nw
 from netwright.conditioners import CONDITIONERS
+from netwright.errors import RunError
 from netwright.generators import GENERATORS
 
 EMISSIONS = {
@@ -48,6 +50,37 @@ def test_children_start_as_their_own_initialisation_would_have_them(generator, e
         for tensor in start.tensors:
             if tensor.variance is not None and tensor.formed >= 64:
                 assert VARIANCE[0] <= tensor.variance <= VARIANCE[1], str(start)
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_without_theta_0_corrections_alone_have_the_childs_own_variance(generator):
+    child = nw.Child(nw.architectures.mlp(inputs=20, hidden=(40, 40), outputs=12))
+    squares = {spec.name: [] for spec in child.space.tensors if spec.size >= 400}
+    for seed in range(8):
+        torch.manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
+        hypernetwork = nw.Hypernetwork(
+            child, make_conditioner("examples"), generator, initialisation="hyperfan"
+        )
+        params = hypernetwork(make_condition(8, rng, "examples"))
+        for name, found in squares.items():
+            found.append(params[name].detach().square().mean())
+    for spec in child.space.tensors:
+        if spec.name in squares:
+            # Over draws and around zero: one draw of a product of few factors says little.
+            ratio = float(torch.stack(squares[spec.name]).mean() / spec.std**2)
+            assert 0.5 <= ratio <= 2, (spec.name, ratio)
+
+
+def test_a_record_says_how_weights_start_where_that_is_not_the_default():
+    child = nw.Child(nw.architectures.mlp(inputs=3, hidden=(8,), outputs=2))
+    reader = make_conditioner("examples")
+    without = nw.Hypernetwork(child, reader, "dense", initialisation="hyperfan")
+    again = nw.Hypernetwork.from_record(json.loads(json.dumps(without.record())))
+    assert again.initialisation == "hyperfan"
+    assert "initialisation" not in make_vector_hypernetwork("dense").record()
+    with pytest.raises(RunError, match="`initialisation` is 'kaiming', expected one of"):
+        nw.Hypernetwork(child, reader, "dense", initialisation="kaiming")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,11 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import GENERATORS, WeightGenerator
+from netwright.generators.base import INITIAL_DELTA
 from netwright.initialisation import Initialisation, measure_initialisation
 from netwright.writer import Writer
+
+Start = Literal["bias-hyper-init", "hyperfan"]
 
 
 class Hypernetwork(Writer):
@@ -33,12 +36,19 @@ class Hypernetwork(Writer):
             feature space plus a generated residual; `anchor-only`; `residual-only`. Has no effect
             on children without class head, for which only the default may be given.
         anchor: Name in `ANCHORS`.
+        initialisation: `bias-hyper-init`: theta_0 is the child's own initialisation (or its pretrained values) and
+            corrections start small. `hyperfan`: weights start as corrections alone, of the variance that the child's
+            own initialisation has; constants (norms) keep their theta_0. For research: see the benchmarks.
         shifts: If not 0, each support picture is read with copies shifted by so many pixels: five
             times the cost of reading, steadier class means. May be set after training.
         options: Further arguments of the generator.
 
     Raises:
         RunError: If a name is unknown or an option does not fit.
+
+    References:
+        Beck et al., Hypernetworks in meta-reinforcement learning (bias-hyper-init), arXiv:2210.11348.
+        Chang et al., Principled weight initialization for hypernetworks (hyperfan), arXiv:2312.08399.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Hypernetwork(Writer):
         *,
         head: Head | None = None,
         anchor: str = "prototype",
+        initialisation: Start = "bias-hyper-init",
         shifts: int = 0,
         **options: object,
     ) -> None:
@@ -62,7 +73,16 @@ class Hypernetwork(Writer):
                 )
             generator = GENERATORS[generator]
         self.shifts = shifts
+        if initialisation not in get_args(Start):
+            raise RunError(
+                f"`initialisation` is {initialisation!r}, expected one of {list(get_args(Start))}."
+            )
+        self.initialisation: Start = initialisation
         base = {name: value[0] for name, value in child.initial_params().items()}
+        if initialisation == "hyperfan":
+            base |= {
+                s.name: torch.zeros_like(base[s.name]) for s in child.space.tensors if s.std > 0
+            }
         try:
             # Each generator takes its own options beside these.
             self.generator: WeightGenerator = generator(  # type: ignore[call-arg]
@@ -73,6 +93,8 @@ class Hypernetwork(Writer):
             )
         except TypeError as error:
             raise RunError(f"{generator.__name__} cannot take these options: {error}.") from None
+        if initialisation == "hyperfan":
+            self.generator.rescale(1 / INITIAL_DELTA)
         if anchor not in ANCHORS:
             raise RunError(f"Anchor {anchor!r} is not known, expected one of {list(ANCHORS)}.")
         self.head, self.anchor_name = _head_of(child, head), anchor
@@ -165,6 +187,12 @@ class Hypernetwork(Writer):
             "head": self.head,
             "anchor": self.anchor_name,
             "shifts": self.shifts,
+            # Left out where it is the default, as in records of earlier versions.
+            **(
+                {}
+                if self.initialisation == "bias-hyper-init"
+                else {"initialisation": self.initialisation}
+            ),
         }
 
     @classmethod
@@ -202,6 +230,7 @@ class Hypernetwork(Writer):
             head=record["head"],
             anchor=record["anchor"],
             shifts=record.get("shifts", 0),
+            initialisation=record.get("initialisation", "bias-hyper-init"),
             **generator,
         )
 

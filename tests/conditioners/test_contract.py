@@ -161,6 +161,27 @@ def test_context_ranges_and_widths_are_checked():
         Context([0.0, 0.0], [1.0, 1.0])(Condition(context=torch.rand(1, 3)))
 
 
+def test_with_the_invariant_encoding_the_length_of_what_is_read_does_not_depend_on_the_numbers():
+    context = Context([0.0, -1.0], [1.0, 1.0], size=SIZE, encoding="invariant")
+    settings = Hyperparameters(
+        [1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE, encoding="invariant"
+    )
+    seen = []
+    for reader in (context, settings):
+        reader.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    context(Condition(context=torch.tensor([[0.0, -1.0], [0.5, 0.0], [1.0, 0.3]])))
+    settings(Condition(hyperparameters=torch.tensor([[1e-4, 0.0], [1e-2, 0.25], [1.0, 0.5]])))
+    half = 0.5**0.5
+    expected = torch.tensor([[1.0, 1, 0, 0], [half, half, half, half], [0, 0, 1, 1]])
+    torch.testing.assert_close(seen[1], expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[0][:2], expected[:2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[0].norm(dim=1), torch.full((3,), 2**0.5))
+    again = Context(**context.options())
+    assert again.encoding == "invariant"
+    with pytest.raises(RunError, match="`encoding` is 'angle', expected one of"):
+        Context([0.0], [1.0], encoding="angle")
+
+
 def test_an_unseen_identity_is_refused():
     with pytest.raises(ConditionError, match="Identity 7 is not known, expected 0 to 4"):
         Identity(5)(Condition(identity=torch.tensor([1, 7])))

@@ -98,16 +98,17 @@ class Examples(Conditioner):
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
-        return {
+        options = {
             "x": list(self.x),
             "size": self.size,
             "outputs": self.outputs,
             "labels": self.labels,
             "channels": self.channels,
             "depth": self.depth,
-            "unlabelled": self.unlabelled,
-            "inducing": self.inducing,
         }
+        later = {"unlabelled": self.unlabelled, "inducing": self.inducing}
+        # Left out where they are the default, as in records of earlier versions.
+        return {**options, **{name: value for name, value in later.items() if value}}
 
     def forward(self, condition: Condition) -> Embedding:
         """Read support sets x [T, S, *], y [T, S] or [T, S, C], mask and labelled [T, S]."""

@@ -8,6 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.conditioners.base import Conditioner, Embedding
+from netwright.conditioners.encoding import (
+    Encoding,
+    check_encoding,
+    encoded,
+    encoded_width,
+    options_of,
+)
 from netwright.conditions import Condition
 from netwright.errors import ConditionError, RunError
 from netwright.shapes import check_shape
@@ -25,9 +32,10 @@ class Hyperparameters(Conditioner):
         logarithmic: Which settings are read by their logarithm; all by default.
         size: E, the width of the embedding.
         hidden: Width of the hidden layer.
+        encoding: `linear`, or `invariant` for a length that does not depend on the settings; see `Encoding`.
 
     Raises:
-        RunError: If lengths differ, a range is empty, or a logarithmic one reaches 0.
+        RunError: If lengths differ, a range is empty, a logarithmic one reaches 0, or the encoding is unknown.
 
     References:
         Lorraine & Duvenaud, Stochastic hyperparameter optimization through hypernetworks, arXiv:1802.09419.
@@ -43,8 +51,10 @@ class Hyperparameters(Conditioner):
         logarithmic: Sequence[bool] | None = None,
         size: int = 64,
         hidden: int = 128,
+        encoding: Encoding = "linear",
     ) -> None:
         super().__init__()
+        check_encoding(encoding)
         logs = [True] * len(low) if logarithmic is None else list(logarithmic)
         fits = len(low) == len(high) == len(logs) > 0
         if not fits or any(
@@ -56,6 +66,7 @@ class Hyperparameters(Conditioner):
             )
         self.ranges, self.logarithmic = (list(low), list(high)), logs
         self.size, self.hidden = size, hidden
+        self.encoding: Encoding = encoding
         self.is_log: Tensor
         self.low: Tensor
         self.high: Tensor
@@ -64,15 +75,16 @@ class Hyperparameters(Conditioner):
             scaled = [log(end) if g else float(end) for end, g in zip(ends, logs, strict=True)]
             self.register_buffer(name, torch.tensor(scaled), persistent=False)
         self.trunk = nn.Sequential(
-            nn.Linear(len(logs), hidden), nn.GELU(), nn.Linear(hidden, size), nn.LayerNorm(size)
-        )
+            nn.Linear(encoded_width(len(logs), encoding), hidden), nn.GELU(),
+            nn.Linear(hidden, size), nn.LayerNorm(size),
+        )  # fmt: skip
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
         low, high = self.ranges
         return {
             "low": low, "high": high, "logarithmic": self.logarithmic,
-            "size": self.size, "hidden": self.hidden,
+            "size": self.size, "hidden": self.hidden, **options_of(self.encoding),
         }  # fmt: skip
 
     def forward(self, condition: Condition) -> Embedding:
@@ -93,5 +105,5 @@ class Hyperparameters(Conditioner):
         # The logarithm of 1 where none is taken: 0 must not make a gradient that is no number.
         logs = torch.where(self.is_log, settings, 1.0).log()
         scaled = torch.where(self.is_log, logs, settings)
-        z = self.trunk(2 * (scaled - self.low) / (self.high - self.low) - 1)
+        z = self.trunk(encoded((scaled - self.low) / (self.high - self.low), self.encoding))
         return Embedding.single(z)

@@ -51,6 +51,17 @@ class WeightGenerator(nn.Module, ABC):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
 
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training.
+
+        Raises:
+            RunError: If the generator cannot.
+        """
+        raise RunError(
+            f"The corrections of {type(self).__name__} cannot be rescaled, expected a generator whose can. "
+            'Leave `initialisation` at "bias-hyper-init".'
+        )
+
     def for_space(self, space: ParameterSpace) -> "WeightGenerator":
         """The same generator, with the same learned numbers, for children of other widths.
 
@@ -70,6 +81,13 @@ def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> 
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
+
+
+def scale_weights(module: nn.Module, factor: float) -> None:
+    """Multiply every parameter called `weight`, in place."""
+    for name, parameter in module.named_parameters():
+        if name.rpartition(".")[2] == "weight":
+            parameter.data.mul_(factor)
 
 
 def product(h: Tensor, weight: Tensor, precision: Precision) -> Tensor:

@@ -64,6 +64,11 @@ class Basis(WeightGenerator):
         """The JSON-able options that make this generator again, beside space and base."""
         return {"templates": self.templates, "hidden": self.hidden}
 
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        for template in self.template:
+            template.data.mul_(factor)
+
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from the global token [T, E]."""
         logits = self.shares(self.trunk(embedding.z))

@@ -96,6 +96,10 @@ class Chunked(WeightGenerator):
             "precision": self.precision,
         }
 
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        self.weight.data.mul_(factor)
+
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from the global token [T, E]."""
         tasks = len(embedding.z)

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    scale_of,
+    scale_weights,
+    unit_linear,
+)
 from netwright.space import ParameterSpace, TensorSpec
 
 
@@ -40,6 +46,10 @@ class Dense(WeightGenerator):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
         return {"hidden": self.hidden}
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        scale_weights(self.heads, factor)
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from the global token [T, E]."""

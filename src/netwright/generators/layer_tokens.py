@@ -9,7 +9,13 @@ from torch.nn import functional as F
 
 from netwright.attention import SetBlock
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    scale_of,
+    scale_weights,
+    unit_linear,
+)
 from netwright.space import ParameterSpace, TensorSpec
 
 
@@ -54,6 +60,10 @@ class LayerTokens(WeightGenerator):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
         return {"depth": self.depth, "max_slices": self.max_slices}
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        scale_weights(self.heads, factor)
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from z [T, E] and tokens [T, M, E]."""

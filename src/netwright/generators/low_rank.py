@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.conditioners.base import Embedding
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    scale_of,
+    scale_weights,
+    unit_linear,
+)
 from netwright.generators.dense import trunk_of
 from netwright.space import ParameterSpace, TensorSpec
 
@@ -48,6 +54,11 @@ class LowRankGenerator(WeightGenerator):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
         return {"rank": self.rank, "hidden": self.hidden, "learns_base": self.learns_base}
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        # Products of two factors, each of which takes half.
+        scale_weights(self.heads, factor**0.5)
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from the global token [T, E]."""

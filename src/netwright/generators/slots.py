@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from netwright.attention import Attention, SetBlock
 from netwright.conditioners.base import Embedding
 from netwright.errors import RunError, ShapeError
-from netwright.generators.base import INITIAL_DELTA, WeightGenerator, scale_of, unit_linear
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    scale_of,
+    scale_weights,
+    unit_linear,
+)
 from netwright.space import ParameterSpace, TensorSpec
 
 # Numbers that tell units of one axis apart.
@@ -121,6 +127,12 @@ class Slots(WeightGenerator):
         other = copy.copy(self)
         other.space, other.counts = space, counts
         return other
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        for head in self.heads:
+            # Products of two factors, each of which takes half.
+            scale_weights(head, factor**0.5 if isinstance(head, _PairHead) else factor)
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from z [T, E] and tokens [T, M, E]."""
