@@ -155,6 +155,8 @@ def test_what_a_module_keeps_in_another_type_is_its_own_affair():
     child = nw.Child(Mixed(), emissions=[("offset", "frozen")])
     params, x = child.initial_params(2), torch.randn(2, 4, 3)
     torch.testing.assert_close(child(params, x)[0], child.template(x[0]))
+    half = {name: value.half() for name, value in params.items()}
+    assert child(half, x.half()).dtype == torch.float16
 
 
 @pytest.mark.parametrize("generator", GENERATORS)

@@ -100,3 +100,39 @@ def test_evaluating_leaves_the_mode_alone():
     hypernetwork = perfect().train()
     nw.evaluate(hypernetwork, Offsets(), tasks=20)
     assert hypernetwork.training
+
+
+class Corners(nw.tasks.TaskFamily):
+    """Two classes of points; every third query has no label, or is no query."""
+
+    shape = nw.tasks.TaskShape((2,), 2, "exchangeable-classes")
+
+    def __init__(self, unlabelled: bool) -> None:
+        self.unlabelled = unlabelled
+
+    def sample(self, rng, tasks, split):
+        y = torch.arange(9).expand(tasks, -1) % 2
+        x = y.unsqueeze(-1) + 0.5 * torch.from_numpy(rng.standard_normal((tasks, 9, 2))).float()
+        known = torch.arange(9).expand(tasks, -1) % 3 > 0
+        everything = torch.ones_like(known)
+        query = (
+            nw.ExampleSet(x, y.masked_fill(~known, 99), everything, 2, known)
+            if self.unlabelled
+            else nw.ExampleSet(x, y, known, 2)
+        )
+        return nw.tasks.TaskBatch(nw.Condition(nw.ExampleSet.of(x[:, :4], y[:, :4])), query)
+
+    def members(self, split):
+        return (split,)
+
+    def record(self):
+        return {}
+
+
+def test_queries_without_label_are_not_evaluated():
+    hypernetwork = nw.make_hypernetwork(Corners.shape, seed=0)
+    found, expected = (
+        nw.evaluate(hypernetwork, Corners(unlabelled), tasks=20) for unlabelled in (True, False)
+    )
+    assert found.metrics == expected.metrics
+    assert found.calibration_error == expected.calibration_error
