@@ -61,10 +61,10 @@ class Examples(Conditioner):
         self.channels, self.depth = channels, depth
         width = outputs or 0
         if len(self.x) == 3:
-            self.encode_x: nn.Module = _PictureEncoder(self.x, channels, size)
+            self.encode_x: nn.Module = PictureEncoder(self.x, channels, size)
             self.encode_y = nn.Linear(width, size, bias=False) if width else None
         else:
-            self.encode_x = _VectorEncoder(prod(self.x) + width, channels, size)
+            self.encode_x = VectorEncoder(prod(self.x) + width, channels, size)
             self.encode_y = None
         self.blocks = nn.ModuleList(SetBlock(size) for _ in range(depth))
         self.norm = nn.LayerNorm(size)
@@ -139,7 +139,7 @@ def _without_padding(examples: ExampleSet) -> ExampleSet:
     return replace(examples, x=x, y=y)
 
 
-class _PictureEncoder(nn.Module):
+class PictureEncoder(nn.Module):
     """[T, S, C, H, W] to [T, S, E]: four blocks of [3x3 with stride 2, GroupNorm, ReLU].
 
     Widths grow as pictures shrink: at equal accuracy that costs half of one width throughout.
@@ -159,6 +159,7 @@ class _PictureEncoder(nn.Module):
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * height * width, size))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features of pictures."""
         rows = x.flatten(0, 1)
         if rows.device.type == "cpu" and len(rows) > PICTURES_AT_ONCE:
             parts = [self.trunk(part) for part in rows.split(PICTURES_AT_ONCE)]
@@ -169,7 +170,7 @@ class _PictureEncoder(nn.Module):
         return separate
 
 
-class _VectorEncoder(nn.Module):
+class VectorEncoder(nn.Module):
     """[T, S, D] to [T, S, E]: an MLP of two hidden layers."""
 
     def __init__(self, inputs: int, channels: int, size: int) -> None:
@@ -181,5 +182,6 @@ class _VectorEncoder(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features of vectors."""
         features: Tensor = self.trunk(x.flatten(2))
         return features
