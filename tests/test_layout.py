@@ -41,6 +41,7 @@ DRAWING = [
         "hypernetwork",
         "bank",
         "dynamic",
+        "static",
     ],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],
