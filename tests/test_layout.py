@@ -42,6 +42,7 @@ DRAWING = [
         "hypernetwork",
         "bank",
         "dynamic",
+        "static",
     ],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation"],

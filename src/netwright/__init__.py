@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netwright.generated import GeneratedNetwork, load_network
     from netwright.hypernetwork import Hypernetwork
     from netwright.space import ParameterSpace
+    from netwright.static import StaticHypernetwork
     from netwright.training import load_hypernetwork, make_hypernetwork, train
 
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "NetworkBank": "netwright.bank",
     "ParameterSpace": "netwright.space",
     "Shared": "netwright.emission",
+    "StaticHypernetwork": "netwright.static",
     "Texts": "netwright.conditions",
     "evaluate": "netwright.evaluation",
     "load_hypernetwork": "netwright.training",
@@ -80,6 +82,7 @@ __all__ = [
     "NetworkBank",
     "ParameterSpace",
     "Shared",
+    "StaticHypernetwork",
     "Texts",
     "__version__",
     "anchors",

@@ -93,7 +93,7 @@ class Child(nn.Module):
         if isinstance(module, BuildsModule):
             class_head = class_head or module.class_head
             module = module.build()
-        _check_supported(module)
+        check_supported(module)
         template = copy.deepcopy(module)
         template = _apply_batch_norm_policy(template, batch_norm)
         self.class_head = class_head
@@ -363,7 +363,12 @@ def _without_head(template: nn.Module, class_head: str) -> nn.Module:
     return body
 
 
-def _check_supported(module: nn.Module) -> None:
+def check_supported(module: nn.Module) -> None:
+    """Refuse a module that cannot be run with other tensors than its own.
+
+    Raises:
+        UnsupportedChildError: If weights are parametrised, computed in a hook, in TorchScript or not there yet.
+    """
     for path, part in module.named_modules():
         place = f"{type(part).__name__} at {path!r}" if path else type(part).__name__
         if parametrize.is_parametrized(part):

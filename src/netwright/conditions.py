@@ -235,6 +235,7 @@ class Condition:
         description: A text per task.
         preference: Shares of K objectives, [T, K], float, sum 1.
         hyperparameters: Settings of a training, [T, D], float.
+        input: What the network is to be run on itself, one per task, [T, *], float.
     """
 
     examples: ExampleSet | None = None
@@ -243,6 +244,7 @@ class Condition:
     description: Texts | None = None
     preference: Tensor | None = None
     hyperparameters: Tensor | None = None
+    input: Tensor | None = None
 
     @property
     def tasks(self) -> int:

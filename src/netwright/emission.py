@@ -100,7 +100,7 @@ def assign_emissions(
     for selector, emission in rules:
         value = emission_of(emission)
         selected = [
-            name for name, p in module.named_parameters() if _selects(selector, module, name, p)
+            name for name, p in module.named_parameters() if selects(selector, module, name, p)
         ]
         if not selected:
             names = [name for name, _ in module.named_parameters()]
@@ -152,7 +152,8 @@ def _checked(emission: Emission) -> Emission:
     return emission
 
 
-def _selects(selector: Selector, module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
+def selects(selector: Selector, module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
+    """Whether a selector means this parameter of the module."""
     if isinstance(selector, str):
         return fnmatch.fnmatchcase(name, selector)
     if isinstance(selector, type):

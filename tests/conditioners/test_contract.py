@@ -77,7 +77,7 @@ def test_composed_conditioners_read_all_and_depend_on_each(rng):
     perturb(composed, rng)
     condition = make_condition(2, rng)
     embedding = composed(condition)
-    assert int(embedding.mask[0].sum()) == 6 + 4 * 1 + len(
+    assert int(embedding.mask[0].sum()) == 6 + 5 * 1 + len(
         words_of(condition.description.values[0])
     )
     for name in condition.present():

@@ -103,4 +103,11 @@ def test_wrong_sizes_and_shapes_are_refused(layer):
         HyperLSTM(3, 0)
     with pytest.raises(ShapeError, match=r"`x` is \[7, 2, 4\], expected \[L, B, D=3\]"):
         layer(torch.randn(7, 2, 4))
+    _, state = layer(torch.randn(7, 2, 3))
+    with pytest.raises(
+        ShapeError, match=r"`state.h` is \[2, 5\], expected \[B=1, H=5\]. Begin with"
+    ):
+        layer(torch.randn(7, 1, 3), state)
+    with pytest.raises(ShapeError, match=r"`state.hyper_h` is \[2, 5\], expected \[B=2, K=4\]"):
+        layer(torch.randn(7, 2, 3), state._replace(hyper_h=state.h))
     assert layer(torch.randn(0, 2, 3))[0].shape == (0, 2, 5)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from netwright.errors import RunError
+from netwright.dynamic.rows import check_sizes, check_state, reset_rows, rows_of
 from netwright.shapes import check_shape
 
 
@@ -60,11 +60,7 @@ class HyperLSTM(nn.Module):
         batch_first: bool = False,
     ) -> None:
         super().__init__()
-        if min(inputs, hidden, hyper, embedding) < 1:
-            raise RunError(
-                f"The sizes are inputs={inputs}, hidden={hidden}, hyper={hyper}, embedding={embedding}, "
-                "expected at least 1."
-            )
+        check_sizes(inputs=inputs, hidden=hidden, hyper=hyper, embedding=embedding)
         self.inputs, self.hidden, self.hyper, self.embedding = inputs, hidden, hyper, embedding
         self.batch_first = batch_first
         self.hyper_cell = nn.LSTMCell(inputs + hidden, hyper)
@@ -81,18 +77,7 @@ class HyperLSTM(nn.Module):
 
     def reset_parameters(self) -> None:
         """As in the paper: orthogonal gates, embeddings of ones, factors of 0.1."""
-        for gate in self.weight_h.data.chunk(4):
-            nn.init.orthogonal_(gate)
-        for gate in self.weight_x.data.chunk(4):
-            nn.init.orthogonal_(gate)
-        nn.init.zeros_(self.embed.weight)
-        nn.init.ones_(self.embed.bias)
-        with torch.no_grad():
-            # The bias starts as it is: its embeddings start without a constant part.
-            self.embed.bias[2 * 4 * self.embedding :] = 0
-            nn.init.normal_(self.embed.weight[2 * 4 * self.embedding :], std=0.01)
-        nn.init.constant_(self.factor, 0.1 / self.embedding)
-        nn.init.normal_(self.shift, std=0.01)
+        reset_rows(self.weight_h, self.weight_x, self.embed, self.factor, self.shift)
 
     def forward(
         self, x: Tensor, state: HyperLSTMState | None = None
@@ -108,7 +93,9 @@ class HyperLSTM(nn.Module):
         """
         check_shape("x", x, "B L D" if self.batch_first else "L B D", D=self.inputs)
         steps = x.transpose(0, 1) if self.batch_first else x
-        h, c, hyper_h, hyper_c = state or self.initial_state(steps.shape[1], x)
+        state = state or self.initial_state(steps.shape[1], x)
+        check_state(state, steps.shape[1], self.hidden, self.hyper)
+        h, c, hyper_h, hyper_c = state
         # What does not depend on the state is taken for all steps at once.
         read = steps @ self.weight_x.T
         outputs = []
@@ -116,7 +103,11 @@ class HyperLSTM(nn.Module):
             hyper_h, hyper_c = self.hyper_cell(torch.cat([row, h], dim=1), (hyper_h, hyper_c))
             h, c = self._step(read[t], h, c, hyper_h)
             outputs.append(h)
-        y = torch.stack(outputs, dim=1 if self.batch_first else 0) if outputs else _empty(x, self)
+        y = (
+            torch.stack(outputs, dim=1 if self.batch_first else 0)
+            if outputs
+            else x.new_zeros(*x.shape[:2], self.hidden)
+        )
         return y, HyperLSTMState(h, c, hyper_h, hyper_c)
 
     def initial_state(self, batch: int, like: Tensor) -> HyperLSTMState:
@@ -125,16 +116,10 @@ class HyperLSTM(nn.Module):
         return HyperLSTMState(large, large, small, small)
 
     def _step(self, read: Tensor, h: Tensor, c: Tensor, hyper_h: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.embed(hyper_h).unflatten(1, (3, 4, self.embedding))
-        of_h, of_x = torch.einsum("bwge,wgeh->wbgh", z[:, :2], self.factor).flatten(2)
-        of_b = torch.einsum("bge,geh->bgh", z[:, 2], self.shift).flatten(1)
+        of_h, of_x, of_b = rows_of(self.embed(hyper_h), self.factor, self.shift)
         gates = of_h * (h @ self.weight_h.T) + of_x * read + of_b + self.bias
         i, g, f, o = (
             norm(gate) for norm, gate in zip(self.norm_gates, gates.chunk(4, dim=1), strict=True)
         )
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * self.norm_cell(c).tanh(), c
-
-
-def _empty(x: Tensor, layer: HyperLSTM) -> Tensor:
-    return x.new_zeros(*x.shape[:2], layer.hidden)
