@@ -13,6 +13,7 @@ from netwright.conditioners import (
     Examples,
     Hyperparameters,
     Identity,
+    Noise,
     Preference,
 )
 from netwright.conditions import Condition, ExampleSet, Texts
@@ -31,6 +32,7 @@ def make_conditioner(name: str) -> Conditioner:
             [1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE
         ),
         "identity": lambda: Identity(50, size=SIZE),
+        "noise": lambda: Noise(5, size=SIZE),
         "preference": lambda: Preference(3, size=SIZE),
     }
     assert makers.keys() == CONDITIONERS.keys(), "add the new conditioner here"
@@ -48,7 +50,8 @@ def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
     texts = Texts([" ".join(words[i] for i in each) for each in chosen])
     shares = Preference.draw(tasks, 3, generator=rng)
     settings = torch.rand(tasks, 2, generator=rng) * torch.tensor([1.0, 0.5]) + 1e-4
-    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings)
+    noise = Noise.draw(tasks, 5, generator=rng)
+    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings, noise)
     return Condition(**{name: whole.present()[name] for name in kinds}) if kinds else whole
 
 

@@ -38,6 +38,7 @@ DRAWING = [
         "generators",
         "class_head",
         "generated",
+        "ensemble",
         "hypernetwork",
         "bank",
         "dynamic",

@@ -175,6 +175,7 @@ class Condition:
         description: A text per task.
         preference: Shares of K objectives, [T, K], float, sum 1.
         hyperparameters: Settings of a training, [T, D], float.
+        noise: Standard normal numbers that tell networks of one condition apart, [T, D], float.
     """
 
     examples: ExampleSet | None = None
@@ -183,6 +184,7 @@ class Condition:
     description: Texts | None = None
     preference: Tensor | None = None
     hyperparameters: Tensor | None = None
+    noise: Tensor | None = None
 
     @property
     def tasks(self) -> int:

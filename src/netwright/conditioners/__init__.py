@@ -10,6 +10,7 @@ from netwright.conditioners.description import Description
 from netwright.conditioners.examples import Examples
 from netwright.conditioners.hyperparameters import Hyperparameters
 from netwright.conditioners.identity import Identity
+from netwright.conditioners.noise import Noise
 from netwright.conditioners.preference import Preference
 
 CONDITIONERS: dict[str, type[Conditioner]] = {
@@ -18,6 +19,7 @@ CONDITIONERS: dict[str, type[Conditioner]] = {
     "examples": Examples,
     "hyperparameters": Hyperparameters,
     "identity": Identity,
+    "noise": Noise,
     "preference": Preference,
 }
 
@@ -31,5 +33,6 @@ __all__ = [
     "Examples",
     "Hyperparameters",
     "Identity",
+    "Noise",
     "Preference",
 ]

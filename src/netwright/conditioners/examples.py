@@ -32,6 +32,8 @@ class Examples(Conditioner):
         labels: What y is: `exchangeable-classes`, `fixed-classes` or `values`.
         channels: Width of the picture encoder, or of the vector encoder's hidden layers.
         depth: Number of attention blocks over the tokens.
+        counts: Whether tokens are told of how many examples: of the task, or of their class. Means do not
+            say, and how sure an answer is depends on it.
 
     References:
         Zaheer et al., Deep Sets, arXiv:1703.06114.
@@ -49,6 +51,7 @@ class Examples(Conditioner):
         labels: Literal["exchangeable-classes", "fixed-classes", "values"] | None = None,
         channels: int = 64,
         depth: int = 2,
+        counts: bool = False,
     ) -> None:
         super().__init__()
         labels = labels or ("exchangeable-classes" if outputs is None else "values")
@@ -68,10 +71,11 @@ class Examples(Conditioner):
             self.encode_y = None
         self.blocks = nn.ModuleList(SetBlock(size) for _ in range(depth))
         self.norm = nn.LayerNorm(size)
+        self.encode_count = nn.Linear(1, size) if counts else None
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
-        return {
+        options = {
             "x": list(self.x),
             "size": self.size,
             "outputs": self.outputs,
@@ -79,6 +83,8 @@ class Examples(Conditioner):
             "channels": self.channels,
             "depth": self.depth,
         }
+        # Only where it is on: records from before there were counts stay as they are.
+        return options if self.encode_count is None else {**options, "counts": True}
 
     def forward(self, condition: Condition) -> Embedding:
         """Read support sets x [T, S, *], y [T, S] or [T, S, C], mask [T, S]."""
@@ -88,22 +94,25 @@ class Examples(Conditioner):
         self._check(examples)
         examples = _without_padding(examples)
         if self.labels == "exchangeable-classes":
-            tokens, mask = self._class_tokens(examples)
+            tokens, mask, counts = self._class_tokens(examples)
         else:
             tokens, mask = self._example_features(examples), examples.mask
+            counts = mask.sum(dim=1, keepdim=True)
+        if self.encode_count is not None:
+            tokens = tokens + self.encode_count(counts.clamp(min=1).log().to(tokens).unsqueeze(-1))
         for block in self.blocks:
             tokens = block(tokens, mask)
         tokens = self.norm(tokens)
         classes = tokens if self.labels == "exchangeable-classes" else None
         return Embedding(masked_mean(tokens, mask), tokens, mask, classes)
 
-    def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor]:
+    def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor, Tensor]:
         features = self.encode_x(examples.x)
         member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
         member = member * examples.mask.unsqueeze(-1)
         counts = member.sum(dim=1)
         sums = torch.einsum("tnc,tne->tce", member.to(features.dtype), features)
-        return sums / counts.clamp(min=1).unsqueeze(-1), counts > 0
+        return sums / counts.clamp(min=1).unsqueeze(-1), counts > 0, counts
 
     def _example_features(self, examples: ExampleSet) -> Tensor:
         y = examples.y

@@ -11,6 +11,7 @@ from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.runs import Run, TrainingRecord, validated
 from netwright.tasks import FAMILIES, TaskFamily
+from netwright.training.step import check_penalty
 
 
 def plan_run(
@@ -21,10 +22,12 @@ def plan_run(
     Raises:
         RunError: If a setting is unknown or out of range.
     """
+    training = validated(TrainingRecord, dict(settings), "training settings")
+    check_penalty(hypernetwork, training.kl_weight)
     return Run(
         family={"name": family_name(family), **family.record()},
         hypernetwork=hypernetwork.record(),
-        training=validated(TrainingRecord, dict(settings), "training settings"),
+        training=training,
         threads=torch.get_num_threads(),
         device=device,  # type: ignore[arg-type]
     )
