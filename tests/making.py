@@ -14,6 +14,7 @@ from netwright.conditioners import (
     Hyperparameters,
     Identity,
     Input,
+    Noise,
     Preference,
 )
 from netwright.conditions import Condition, ExampleSet, Texts
@@ -33,6 +34,7 @@ def make_conditioner(name: str) -> Conditioner:
         ),
         "identity": lambda: Identity(50, size=SIZE),
         "input": lambda: Input((3,), size=SIZE, channels=16),
+        "noise": lambda: Noise(5, size=SIZE),
         "preference": lambda: Preference(3, size=SIZE),
     }
     assert makers.keys() == CONDITIONERS.keys(), "add the new conditioner here"
@@ -51,7 +53,8 @@ def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
     shares = Preference.draw(tasks, 3, generator=rng)
     settings = torch.rand(tasks, 2, generator=rng) * torch.tensor([1.0, 0.5]) + 1e-4
     own = torch.randn(tasks, 3, generator=rng)
-    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings, own)
+    noise = Noise.draw(tasks, 5, generator=rng)
+    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings, own, noise)
     return Condition(**{name: whole.present()[name] for name in kinds}) if kinds else whole
 
 

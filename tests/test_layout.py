@@ -39,6 +39,7 @@ DRAWING = [
         "class_head",
         "generated",
         "writer",
+        "ensemble",
         "hypernetwork",
         "bank",
         "dynamic",

@@ -52,3 +52,19 @@ def test_streams_depend_on_the_seed_and_the_whole_path():
     # "a/1" and ("a", 1) are one place by construction; all others differ.
     assert len(draws) == 5
     assert derive_seed(0, "a", 1) == derive_seed(0, "a", 1) < 2**63
+
+
+def test_a_setting_that_came_later_leaves_the_identity_of_earlier_runs_alone():
+    # Recorded before there was `kl_weight`.
+    assert RUN.digest == "a1996e74c152375f"
+    changed = {"training": {"steps": 7, "recompute": True}}
+    assert Run(**{**RUN.model_dump(), **changed}).digest == "a137cb6d172d309a"
+    weighted = Run(**{**RUN.model_dump(), "training": {"kl_weight": 0.5}})
+    assert weighted.digest != RUN.digest
+    assert Run.from_json(weighted.to_json()) == weighted
+
+
+def test_a_record_from_before_a_setting_is_read():
+    record = RUN.model_dump()
+    del record["training"]["kl_weight"]
+    assert Run.from_json(json.dumps(record).encode()).digest == RUN.digest

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netwright.child import Child
     from netwright.conditions import Condition, ExampleSet, Texts
     from netwright.emission import BiasOnly, Film, Frozen, Full, LowRank, Shared
+    from netwright.ensemble import GeneratedEnsemble, load_ensemble
     from netwright.evaluation import Evaluation, evaluate
     from netwright.generated import GeneratedNetwork, load_network
     from netwright.hypernetwork import Hypernetwork
@@ -42,6 +43,7 @@ _HOMES = {
     "Film": "netwright.emission",
     "Frozen": "netwright.emission",
     "Full": "netwright.emission",
+    "GeneratedEnsemble": "netwright.ensemble",
     "GeneratedNetwork": "netwright.generated",
     "Hypernetwork": "netwright.hypernetwork",
     "LowRank": "netwright.emission",
@@ -51,6 +53,7 @@ _HOMES = {
     "StaticHypernetwork": "netwright.static",
     "Texts": "netwright.conditions",
     "evaluate": "netwright.evaluation",
+    "load_ensemble": "netwright.ensemble",
     "load_hypernetwork": "netwright.training",
     "load_network": "netwright.generated",
     "make_hypernetwork": "netwright.training",
@@ -76,6 +79,7 @@ __all__ = [
     "Film",
     "Frozen",
     "Full",
+    "GeneratedEnsemble",
     "GeneratedNetwork",
     "Hypernetwork",
     "LowRank",
@@ -92,6 +96,7 @@ __all__ = [
     "errors",
     "evaluate",
     "generators",
+    "load_ensemble",
     "load_hypernetwork",
     "load_network",
     "make_hypernetwork",

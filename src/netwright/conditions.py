@@ -236,6 +236,7 @@ class Condition:
         preference: Shares of K objectives, [T, K], float, sum 1.
         hyperparameters: Settings of a training, [T, D], float.
         input: What the network is to be run on itself, one per task, [T, *], float.
+        noise: Standard normal numbers that tell networks of one condition apart, [T, D], float.
     """
 
     examples: ExampleSet | None = None
@@ -245,6 +246,7 @@ class Condition:
     preference: Tensor | None = None
     hyperparameters: Tensor | None = None
     input: Tensor | None = None
+    noise: Tensor | None = None
 
     @property
     def tasks(self) -> int:

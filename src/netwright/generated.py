@@ -34,6 +34,8 @@ class Provenance:
         space: Digest of the child's parameter space.
         run: Digest of the run record that trained the hypernetwork, or "" if there is none.
         versions: Versions of netwright, torch and Python that wrote it.
+        sample: Which sample of what was written it is: digest of the random generator's state that samples
+            were drawn from, and a number; "" for a network that was not drawn.
     """
 
     hypernetwork: str
@@ -41,6 +43,7 @@ class Provenance:
     space: str
     run: str = ""
     versions: Mapping[str, str] = field(default_factory=lambda: current_versions())
+    sample: str = ""
 
 
 class GeneratedNetwork(nn.Module):
@@ -142,30 +145,54 @@ def load_network(folder: str | Path, *, module: nn.Module | None = None) -> Gene
     files = read_artifact(Path(folder), KIND)
     config = json.loads(files["config.json"])
     record = config["architecture"]
-    if record is None and module is None:
-        raise ArtifactError(
-            f"{folder} holds a network of a module of your own, expected that module to load it into. "
-            "Pass it: `load_network(folder, module=MyModule())`."
-        )
     architecture = None if record is None else from_record(record)
-    network = module if architecture is None else architecture.build()
-    assert network is not None
-    try:
-        network.load_state_dict(tensors_from_bytes(files["model.safetensors"]))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ArtifactError(
-            f"The weights in {folder} do not fit {type(network).__name__}: {reason}. "
-            "Pass the module that the network was written for."
-        ) from None
+    weights = tensors_from_bytes(files["model.safetensors"])
     return GeneratedNetwork(
-        network.eval(),
+        module_with(weights, architecture, module, Path(folder)),
         provenance=Provenance(**config["provenance"]),
         input_shape=tuple(config["input_shape"]),
         architecture=architecture,
         labels=tuple(config["labels"]),
         preparation=config["preparation"],
     )
+
+
+def module_with(
+    weights: Mapping[str, Tensor],
+    architecture: Architecture | None,
+    module: nn.Module | None,
+    folder: Path,
+    *,
+    loader: str = "load_network",
+) -> nn.Module:
+    """A module with weights that were read from a folder.
+
+    Args:
+        weights: By name.
+        architecture: What builds the module; None for one of the user's own.
+        module: That module.
+        folder: Where the weights come from, for messages.
+        loader: What loads it, for messages.
+
+    Raises:
+        ArtifactError: If a module of the user's own is needed, or the weights do not fit.
+    """
+    if architecture is None and module is None:
+        raise ArtifactError(
+            f"{folder} holds weights of a module of your own, expected that module to load them into. "
+            f"Pass it: `{loader}(folder, module=MyModule())`."
+        )
+    network = module if architecture is None else architecture.build()
+    assert network is not None
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ArtifactError(
+            f"The weights in {folder} do not fit {type(network).__name__}: {reason}. "
+            "Pass the module that the network was written for."
+        ) from None
+    return network.eval()
 
 
 def condition_digest(condition: Condition) -> str:
@@ -223,5 +250,6 @@ __all__ = [
     "Provenance",
     "condition_digest",
     "load_network",
+    "module_with",
     "weights_digest",
 ]

@@ -13,11 +13,18 @@ from netwright.architectures import Architecture, to_record
 from netwright.architectures import from_record as architecture_from_record
 from netwright.child import Child
 from netwright.class_head import ClassHead, Head
-from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding
+from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding, Examples, Noise
 from netwright.conditions import Condition, ExampleSet
+from netwright.ensemble import Averages, GeneratedEnsemble, state_digest
 from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
-from netwright.generators import GENERATORS, WeightGenerator
+from netwright.generators import (
+    GENERATORS,
+    StochasticGenerator,
+    WeightDistribution,
+    WeightGenerator,
+    Written,
+)
 from netwright.generators.base import INITIAL_DELTA
 from netwright.initialisation import Initialisation, measure_initialisation
 from netwright.writer import Writer
@@ -113,6 +120,37 @@ class Hypernetwork(Writer):
         """
         return self.write_from(self.read(condition), condition)
 
+    def write(self, condition: Condition) -> Written:
+        """As a call, with what training may add to its loss.
+
+        Raises:
+            ConditionError: If the condition lacks what the conditioner reads.
+            ShapeError: If it is of another shape than in training.
+        """
+        embedding = self.read(condition)
+        written = self.generator.write(embedding)
+        return replace(written, params=self._with_class_rows(written.params, embedding, condition))
+
+    def distribution(self, condition: Condition) -> WeightDistribution:
+        """The distribution over theta [T, P], in the order of `child.space`, that is written for T tasks.
+
+        Raises:
+            RunError: If the generator writes no distribution, or the child has rows of classes.
+            ConditionError: If the condition lacks what the conditioner reads.
+            ShapeError: If it is of another shape than in training.
+        """
+        if not isinstance(self.generator, StochasticGenerator):
+            raise RunError(
+                f"{type(self.generator).__name__} writes one network per task, expected a generator that "
+                'writes a distribution. Use generator="gaussian".'
+            )
+        if self.class_head is not None:
+            raise RunError(
+                "The child has a row per class, which comes from an anchor and from samples of its body: "
+                "its distribution is not known. Use `generate_ensemble` for samples of it."
+            )
+        return self.generator.distribution(self.read(condition))
+
     def read(self, condition: Condition) -> Embedding:
         """What the conditioner makes of the conditions of T tasks: the first half of a call.
 
@@ -130,11 +168,16 @@ class Hypernetwork(Writer):
             embedding: Of T tasks.
             condition: Of the same tasks; an anchored class head also starts from its examples.
         """
-        params: dict[str, Tensor] = self.generator(embedding)
+        return self._with_class_rows(self.generator(embedding), embedding, condition)
+
+    def _with_class_rows(
+        self, params: dict[str, Tensor], embedding: Embedding, condition: Condition
+    ) -> dict[str, Tensor]:
+        """Params of all tensors of the child, in order."""
         if self.class_head is None:
             return params
-        params |= self.class_head(self.child, params, embedding, self._as_read(condition))
-        return {name: params[name] for name in self.child.space.names}
+        rows = self.class_head(self.child, params, embedding, self._as_read(condition))
+        return {name: {**params, **rows}[name] for name in self.child.space.names}
 
     def _as_read(self, condition: Condition) -> Condition:
         """With shifted copies of support pictures, if they are read so."""
@@ -313,12 +356,106 @@ class Hypernetwork(Writer):
         """
         if isinstance(condition, ExampleSet):
             condition = Condition(examples=condition)
+        self._check_alone(condition)
+        return self.generate_many(condition, labels=[labels])[0]
+
+    @torch.no_grad()
+    def generate_ensemble(
+        self,
+        condition: Condition | ExampleSet,
+        *,
+        samples: int,
+        rng: torch.Generator,
+        averages: Averages | None = None,
+        labels: Sequence[str] = (),
+    ) -> GeneratedEnsemble:
+        """Write S networks of one task, T = 1, each from noise, or from a distribution of weights, of its own.
+
+        Args:
+            condition: What to write from, without noise, which is drawn.
+            samples: S.
+            rng: Source of all randomness.
+            averages: What the ensemble's answer is the mean of: `values` or class `probabilities`; by default
+                probabilities if the child has rows of classes or examples are read with classes.
+            labels: Names of the outputs.
+
+        Raises:
+            RunError: If all networks of a condition are the same, or S is below 1.
+            ConditionError: If the condition has noise, is of several tasks, not finite, or lacks what is read.
+            ShapeError: If it is of another shape than in training.
+        """
+        if isinstance(condition, ExampleSet):
+            condition = Condition(examples=condition)
+        if samples < 1:
+            raise RunError(f"`samples` is {samples}, expected at least 1.")
+        drawn_from = state_digest(rng)
+        alike = self._checked_for_ensemble(condition).rows(torch.zeros(samples, dtype=torch.long))
+        was_training = self.training
+        try:
+            self.eval()
+            written_by = weights_digest(self)
+            params = self._draw(self._with_noise(alike, samples, rng), rng)
+        finally:
+            self.train(was_training)
+        members = [
+            self.network_of(params, s, alike, written_by, tuple(labels), sample=f"{drawn_from}/{s}")
+            for s in range(samples)
+        ]
+        averages = averages or ("probabilities" if self._has_classes() else "values")
+        return GeneratedEnsemble(members, averages=averages).eval()
+
+    def _checked_for_ensemble(self, condition: Condition) -> Condition:
+        """The condition, if several networks can be drawn from it."""
+        if self._noise is None and not isinstance(self.generator, StochasticGenerator):
+            raise RunError(
+                "This hypernetwork writes one and the same network from a condition, expected one that writes "
+                'a distribution. Use generator="gaussian", or the conditioner `Noise` beside others.'
+            )
+        if condition.noise is not None:
+            raise ConditionError(
+                "The condition has `noise`, which is drawn for each network. Leave it out, or use "
+                "`generate_many` for noise of your own."
+            )
+        # What reads nothing but noise writes from no condition at all.
+        if condition.present() or self.conditioner.reads != ("noise",):
+            condition.check()
+            self.conditioner.check(condition)
+            self._check_alone(condition)
+        return condition
+
+    @property
+    def _noise(self) -> Noise | None:
+        """What reads noise, if anything does."""
+        return next((m for m in self.conditioner.modules() if isinstance(m, Noise)), None)
+
+    def _with_noise(self, condition: Condition, tasks: int, rng: torch.Generator) -> Condition:
+        """The condition with noise of each of its tasks, if noise is read."""
+        if self._noise is None:
+            return condition
+        noise = Noise.draw(tasks, self._noise.dimensions, generator=rng)
+        return replace(condition, noise=noise.to(next(self.parameters()).device))
+
+    def _draw(self, condition: Condition, rng: torch.Generator) -> dict[str, Tensor]:
+        """As a call, from samples of what the generator writes."""
+        embedding, generator = self.read(condition), self.generator
+        params: dict[str, Tensor] = (
+            generator.sample(embedding, rng)
+            if isinstance(generator, StochasticGenerator)
+            else generator(embedding)
+        )
+        return self._with_class_rows(params, embedding, condition)
+
+    def _check_alone(self, condition: Condition) -> None:
         if condition.tasks != 1:
             raise ConditionError(
                 f"The condition is of {condition.tasks} tasks, expected one. "
                 "Use `generate_many`, which writes a network per task."
             )
-        return self.generate_many(condition, labels=[labels])[0]
+
+    def _has_classes(self) -> bool:
+        """Whether outputs of the children are logits of classes, as far as the hypernetwork knows."""
+        readers = [part for part in self.conditioner.modules() if isinstance(part, Examples)]
+        return self.child.class_head is not None or any(r.labels != "values" for r in readers)
 
     def network_of(
         self,
@@ -327,6 +464,7 @@ class Hypernetwork(Writer):
         condition: Condition,
         written_by: str,
         labels: tuple[str, ...] = (),
+        sample: str = "",
     ) -> GeneratedNetwork:
         """Task `task` of params as a network that knows where it comes from.
 
@@ -336,12 +474,14 @@ class Hypernetwork(Writer):
             condition: What they were written from, T tasks.
             written_by: What wrote them: a digest, and what else decided the numbers.
             labels: Names of the outputs.
+            sample: Which sample of a distribution it is.
         """
         provenance = Provenance(
             hypernetwork=written_by,
             condition=condition_digest(condition.rows(slice(task, task + 1))),
             space=self.child.space.digest,
             run=self.run_digest,
+            sample=sample,
         )
         architecture = self.child.architecture
         if isinstance(architecture, Architecture) and self.child.class_head is not None:

@@ -10,6 +10,10 @@ from netwright.errors import RunError
 
 FORMAT = 1
 
+# Settings of training that came after the first runs, and what those ran with: where they have that value a
+# run keeps the identity that it had.
+_LATER: dict[str, object] = {"kl_weight": 0.0}
+
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -32,6 +36,8 @@ class TrainingRecord(_Record):
             (`two`), or as is faster (`auto`).
         recompute: Whether what the hypernetwork computes on the way is computed again for its gradient
             and not kept: less memory, one more forward pass.
+        kl_weight: How much of a penalty that the generator states, in nats per task (the divergence of a
+            distribution from its prior), is added to each task's loss.
         average: Decay of the running average of weights that is evaluated and used; 0 for none.
         validate_every: Steps between validations.
         validation_tasks: Tasks per validation, the same each time.
@@ -50,6 +56,7 @@ class TrainingRecord(_Record):
     clip: PositiveFloat = 1.0
     stages: Literal["auto", "one", "two"] = "auto"
     recompute: bool = False
+    kl_weight: float = Field(default=0.0, ge=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     validate_every: PositiveInt = 500
     validation_tasks: PositiveInt = 200
@@ -81,7 +88,11 @@ class Run(_Record):
     @property
     def digest(self) -> str:
         """Identity of the run: equal digests, equal results on one machine."""
-        text = json.dumps(self.model_dump(), sort_keys=True)
+        record = self.model_dump()
+        for name, default in _LATER.items():
+            if record["training"][name] == default:
+                del record["training"][name]
+        text = json.dumps(record, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_json(self) -> bytes:

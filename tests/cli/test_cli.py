@@ -20,6 +20,7 @@ from sklearn.datasets import load_digits
 
 import netwright as nw
 from netwright import cli
+from netwright.cli.inputs import conditions_of
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -444,3 +445,10 @@ def test_the_demo_tells_its_story_and_leaves_its_files(run, tmp_path, monkeypatc
     report = json.loads((folder / "demo.json").read_text())
     assert len(report["rivals"]) == 5
     assert nw.load_network(folder / "network").size == 2029
+
+
+def test_noise_of_many_networks_is_read_from_arrays(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    np.savez(tmp_path / "many.npz", context=np.zeros((3, 1)), noise=noise)
+    condition, _ = conditions_of(tmp_path / "many.npz", None, None)
+    assert torch.equal(condition.noise, torch.from_numpy(noise))

@@ -123,3 +123,43 @@ def test_one_conditioner_in_a_list_is_that_one(rng):
     child = nw.Child(nw.architectures.mlp(inputs=3, outputs=2))
     hypernetwork = nw.Hypernetwork(child, [make_conditioner("context")], "dense")
     assert isinstance(hypernetwork.conditioner, nw.conditioners.Context)
+
+
+def with_noise(rng, dropout) -> Compose:
+    parts = [make_conditioner(kind) for kind in ("context", "identity", "noise")]
+    composed = Compose(parts, dropout=dropout)
+    perturb(composed, rng)
+    return composed
+
+
+def test_noise_is_never_left_out_and_is_no_kind_to_write_from(rng):
+    composed = with_noise(rng, 0.9).train()
+    condition = make_condition(500, rng, "context", "identity", "noise")
+    torch.manual_seed(0)
+    mask = composed(condition).mask
+    assert mask[:, 2].all()
+    # One of the others always stays, which noise does not stand in for.
+    assert (mask[:, 0] | mask[:, 1]).all()
+    assert not mask[:, 0].all()
+    assert not mask[:, 1].all()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_what_is_read_beside_noise_is_needed_and_noise_is_not(rng, dropout):
+    composed = with_noise(rng, dropout).eval()
+    condition = make_condition(2, rng, "context", "identity")
+    centre = composed(nw.Condition(**condition.present(), noise=torch.zeros(2, 5)))
+    torch.testing.assert_close(composed(condition).z, centre.z)
+    with pytest.raises(
+        ConditionError, match=r"has \['noise'\], expected at least one of \['context', 'identity'\]"
+    ):
+        composed(nw.Condition(noise=torch.zeros(2, 5)))
+
+
+def test_without_noise_in_the_condition_training_draws_it(rng):
+    composed = with_noise(rng, 0.5).train()
+    condition = make_condition(50, rng, "context")
+    torch.manual_seed(0)
+    a, b = composed(condition), composed(condition)
+    assert not torch.allclose(a.z, b.z)
+    assert a.mask[:, 1].all()

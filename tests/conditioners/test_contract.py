@@ -14,6 +14,7 @@ from netwright.conditioners import (
     Examples,
     Hyperparameters,
     Identity,
+    Noise,
     Preference,
 )
 from netwright.conditioners.words import words_of
@@ -53,12 +54,15 @@ def test_its_options_make_the_same_conditioner_again(conditioner, rng):
     assert_same(conditioner(condition), again(condition))
 
 
-def test_a_condition_without_what_is_read_is_refused_by_name(conditioner):
+def test_a_condition_without_what_is_read_is_refused_by_name_unless_it_is_optional(conditioner):
     other = (
         Condition(context=torch.rand(1, 2))
         if not isinstance(conditioner, Context)
         else Condition(identity=torch.tensor([1]))
     )
+    if conditioner.optional:
+        assert conditioner(other).z.shape == (1, SIZE)
+        return
     with pytest.raises(ConditionError, match=r"The condition has \[.*\], expected `"):
         conditioner(other)
 
@@ -77,9 +81,9 @@ def test_composed_conditioners_read_all_and_depend_on_each(rng):
     perturb(composed, rng)
     condition = make_condition(2, rng)
     embedding = composed(condition)
-    assert int(embedding.mask[0].sum()) == 6 + 5 * 1 + len(
-        words_of(condition.description.values[0])
-    )
+    words = len(words_of(condition.description.values[0]))
+    others = len(CONDITIONERS) - 2  # one token each, beside six examples and the words
+    assert int(embedding.mask[0].sum()) == 6 + words + others
     for name in condition.present():
         rolled = condition.rows(torch.tensor([1, 0])).present()[name]
         changed = Condition(**{**condition.present(), name: rolled})
@@ -236,3 +240,77 @@ def test_settings_can_be_tuned_by_gradient():
     reader(Condition(hyperparameters=settings)).z[0, 0].backward()
     assert settings.grad.isfinite().all()
     assert (settings.grad != 0).all()
+
+
+def test_noise_that_is_not_given_is_zero_in_use_and_drawn_in_training(rng):
+    reader = Noise(5, size=SIZE)
+    perturb(reader, rng)
+    condition = make_condition(3, rng, "identity")
+    centre = reader(Condition(noise=torch.zeros(1, 5))).z
+    torch.testing.assert_close(reader.eval()(condition).z, centre.expand(3, -1))
+    torch.manual_seed(4)
+    drawn = reader.train()(condition).z
+    torch.manual_seed(4)
+    torch.testing.assert_close(drawn, reader(Condition(noise=torch.randn(3, 5))).z)
+
+
+def test_given_noise_is_read_as_it_is_in_training_too(rng):
+    reader = Noise(5, size=SIZE).train()
+    noise = Noise.draw(4, 5, generator=rng)
+    state = torch.random.get_rng_state()
+    a, b = reader(Condition(noise=noise)).z, reader(Condition(noise=noise)).z
+    assert torch.equal(a, b)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_noise_is_standard_normal_and_a_function_of_its_generator():
+    a, b = (Noise.draw(4_000, 3, generator=torch.Generator().manual_seed(2)) for _ in range(2))
+    assert torch.equal(a, b)
+    torch.testing.assert_close(a.mean(0), torch.zeros(3), atol=0.06, rtol=0)
+    torch.testing.assert_close(a.T.cov(), torch.eye(3), atol=0.1, rtol=0)
+
+
+def test_noise_of_another_width_is_refused():
+    with pytest.raises(ShapeError, match=r"`noise` is \[1, 3\], expected \[T, D=5\]. Draw it"):
+        Noise(5)(Condition(noise=torch.zeros(1, 3)))
+    with pytest.raises(RunError, match="`dimensions` is 0, expected at least 1"):
+        Noise(0)
+
+
+@pytest.mark.parametrize("labels", ["exchangeable-classes", "fixed-classes", "values"])
+def test_only_a_reader_of_counts_sees_how_often_a_set_is_repeated(labels, rng):
+    outputs = None if labels == "exchangeable-classes" else 2
+    x = torch.randn(1, 4, 3, generator=rng)
+    y = torch.tensor([[0, 0, 1, 1]])
+    y = torch.randn(1, 4, 2, generator=rng) if labels == "values" else y
+    once, twice = (
+        ExampleSet.of(x.repeat(1, n, 1), torch.cat([y] * n, dim=1), classes=None) for n in (1, 2)
+    )
+    for counts in (False, True):
+        reader = Examples((3,), size=SIZE, outputs=outputs, labels=labels, counts=counts)
+        perturb(reader, rng)
+        a, b = reader(Condition(once)).z, reader(Condition(twice)).z
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5) != counts
+
+
+def test_padding_does_not_count(rng):
+    reader = Examples((3,), size=SIZE, outputs=2, counts=True)
+    perturb(reader, rng)
+    examples = make_condition(2, rng, "examples").examples
+    padded = ExampleSet(
+        torch.cat([examples.x, examples.x], 1),
+        torch.cat([examples.y, examples.y], 1),
+        torch.cat([examples.mask, ~examples.mask], 1),
+    )
+    torch.testing.assert_close(
+        reader(Condition(padded)).z, reader(Condition(examples)).z, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_counts_stand_in_the_options_only_where_they_are_read(rng):
+    assert "counts" not in Examples((3,), outputs=2).options()
+    reader = Examples((3,), outputs=2, counts=True)
+    again = Examples(**reader.options())
+    again.load_state_dict(reader.state_dict())
+    condition = make_condition(2, rng, "examples")
+    assert torch.equal(again(condition).z, reader(condition).z)

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from netwright.conditions import ExampleSet
-from netwright.objectives import OBJECTIVES, Classification, Regression
+from netwright.errors import RunError
+from netwright.objectives import OBJECTIVES, Classification, GaussianLikelihood, Regression
 
 
 @pytest.fixture
@@ -60,3 +61,20 @@ def test_padding_has_no_gradient(mask):
 
 def test_each_kind_of_label_has_an_objective():
     assert set(OBJECTIVES) == {"exchangeable-classes", "fixed-classes", "values"}
+
+
+def test_gaussian_likelihood_is_the_density_of_all_real_queries(mask):
+    outputs, y = torch.randn(2, 3, 2), torch.randn(2, 3, 2)
+    y[1, 1:] = float("nan")
+    score = GaussianLikelihood(0.3).score(outputs, ExampleSet(torch.zeros(2, 3, 1), y, mask))
+    for t, n in ((0, 3), (1, 1)):
+        density = torch.distributions.Normal(outputs[t, :n], 0.3).log_prob(y[t, :n])
+        torch.testing.assert_close(score.loss[t], -density.sum())
+        torch.testing.assert_close(score.metrics["nll"][t], -density.sum() / n)
+        torch.testing.assert_close(score.metrics["mse"][t], F.mse_loss(outputs[t, :n], y[t, :n]))
+
+
+def test_noise_of_no_size_is_refused():
+    for noise in (0.0, -1.0, float("nan")):
+        with pytest.raises(RunError, match=f"`noise` is {noise}, expected a standard deviation"):
+            GaussianLikelihood(noise)

@@ -61,7 +61,8 @@ def conditions_of(
 
     Args:
         path: An .npz with `x` [T, S, *] and `y` [T, S] or [T, S, C], perhaps `mask` and `labelled` [T, S];
-            or `context` [T, D]; or `description` [T], texts; perhaps `ids` [T]. Or a table with the task column.
+            or `context` [T, D]; or `description` [T], texts; perhaps `noise` [T, D] and `ids` [T]. Or a table
+            with the task column.
         preparation: How rows of a table become inputs, where the run has one.
         reader: What reads support sets in the hypernetwork, if anything does; says what y must be.
 
@@ -71,8 +72,11 @@ def conditions_of(
     if path.suffix.lower() in TABLE_ENDINGS:
         examples, names = _table(preparation, path).supports(path)
         return Condition(examples=examples), names
-    arrays = _read_npz(path, optional=("x", "y", "mask", "labelled", "context", "identity"))
-    given: dict[str, Any] = {n: arrays[n] for n in ("context", "identity") if n in arrays}
+    arrays = _read_npz(
+        path, optional=("x", "y", "mask", "labelled", "context", "identity", "noise")
+    )
+    kinds = ("context", "identity", "noise")
+    given: dict[str, Any] = {n: arrays[n] for n in kinds if n in arrays}
     if "identity" in given:
         given["identity"] = given["identity"].long()
     if "x" in arrays:

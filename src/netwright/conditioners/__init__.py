@@ -11,6 +11,7 @@ from netwright.conditioners.examples import Examples
 from netwright.conditioners.hyperparameters import Hyperparameters
 from netwright.conditioners.identity import Identity
 from netwright.conditioners.input import Input
+from netwright.conditioners.noise import Noise
 from netwright.conditioners.preference import Preference
 
 CONDITIONERS: dict[str, type[Conditioner]] = {
@@ -20,6 +21,7 @@ CONDITIONERS: dict[str, type[Conditioner]] = {
     "hyperparameters": Hyperparameters,
     "identity": Identity,
     "input": Input,
+    "noise": Noise,
     "preference": Preference,
 }
 
@@ -34,5 +36,6 @@ __all__ = [
     "Hyperparameters",
     "Identity",
     "Input",
+    "Noise",
     "Preference",
 ]

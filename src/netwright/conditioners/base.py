@@ -36,11 +36,13 @@ class Embedding:
 class Conditioner(nn.Module, ABC):
     """Reads one kind of condition and returns an `Embedding` of width `size`.
 
-    `reads` names the fields of a condition that are read.
+    `reads` names the fields of a condition that are read; where it is `optional`, a condition may lack them,
+    and what is absent then has a meaning of its own.
     """
 
     size: int
     reads: tuple[str, ...]
+    optional: bool = False
 
     @abstractmethod
     def forward(self, condition: Condition) -> Embedding:

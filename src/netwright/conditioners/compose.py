@@ -15,7 +15,8 @@ class Compose(Conditioner):
     """Lays the tokens of several conditioners side by side; the global tokens are mixed linearly.
 
     With `dropout`, training leaves out kinds of condition at random, per task, and networks can then be
-    written from any of them: a learned vector stands for what is absent.
+    written from any of them: a learned vector stands for what is absent. A part that is `optional`, such as
+    `Noise`, is always read, and does not count as a kind to write from.
 
     Args:
         parts: Conditioners of one width, each reading its own kind of condition.
@@ -61,14 +62,15 @@ class Compose(Conditioner):
     def forward(self, condition: Condition) -> Embedding:
         """Read every kind of condition that is there."""
         there = condition.present()
-        if not any(name in there for name in self.reads):
+        needed = [name for part in self._members() if not part.optional for name in part.reads]
+        if needed and not any(name in there for name in needed):
             raise ConditionError(
-                f"The condition has {sorted(there)}, expected at least one of {list(self.reads)}."
+                f"The condition has {sorted(there)}, expected at least one of {needed}."
             )
         read: dict[int, Embedding] = {
             i: part(condition)
             for i, part in enumerate(self._members())
-            if self.absent is None or any(name in there for name in part.reads)
+            if self.absent is None or part.optional or any(name in there for name in part.reads)
         }
         stays = self._draw(read, condition.tasks)
         z = self.norm(self.mix(torch.cat(self._globals(read, stays), dim=-1)))
@@ -98,14 +100,16 @@ class Compose(Conditioner):
     def _draw(self, read: Mapping[int, Embedding], tasks: int) -> Tensor:
         """Which parts each task keeps, [T, parts]: in training some are left out, never all."""
         device = next(iter(read.values())).z.device
+        optional = torch.tensor([part.optional for part in self._members()])
         there = torch.zeros(len(self.parts), dtype=torch.bool)
         there[list(read)] = True
         if not (self.training and self.dropout):
             return there.expand(tasks, -1).to(device)
-        drawn = torch.rand(tasks, len(self.parts)).masked_fill(~there, -1)
+        drawn = torch.rand(tasks, len(self.parts)).masked_fill(~there | optional, -1)
         stays = (drawn >= self.dropout) & there
         # The one that came closest, where all were to go.
         stays |= ~stays.any(dim=1, keepdim=True) & (drawn == drawn.amax(dim=1, keepdim=True))
+        stays |= there & optional
         # Rows of classes come from class tokens: what has them stays.
         stays[:, [i for i, embedding in read.items() if embedding.classes is not None]] = True
         return stays.to(device)

@@ -39,6 +39,8 @@ class Examples(Conditioner):
         unlabelled: Whether examples without label are read; if not, they are refused.
         inducing: Number of learned points that tokens attend through, for support sets of thousands of
             rows: the cost grows with S, and not with its square. 0 for attention of all to all.
+        counts: Whether tokens are told of how many examples: of the task, or of their class. Means do not
+            say, and how sure an answer is depends on it.
 
     Raises:
         RunError: If `labels` and `outputs` do not agree, or a size does not make sense.
@@ -61,6 +63,7 @@ class Examples(Conditioner):
         depth: int = 2,
         unlabelled: bool = False,
         inducing: int = 0,
+        counts: bool = False,
     ) -> None:
         super().__init__()
         labels = labels or ("exchangeable-classes" if outputs is None else "values")
@@ -95,6 +98,7 @@ class Examples(Conditioner):
         self.mark = (
             nn.Parameter(torch.randn(size) * 0.1) if unlabelled and outputs is None else None
         )
+        self.encode_count = nn.Linear(1, size) if counts else None
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
@@ -106,7 +110,11 @@ class Examples(Conditioner):
             "channels": self.channels,
             "depth": self.depth,
         }
-        later = {"unlabelled": self.unlabelled, "inducing": self.inducing}
+        later = {
+            "unlabelled": self.unlabelled,
+            "inducing": self.inducing,
+            "counts": self.encode_count is not None,
+        }
         # Left out where they are the default, as in records of earlier versions.
         return {**options, **{name: value for name, value in later.items() if value}}
 
@@ -119,9 +127,12 @@ class Examples(Conditioner):
         examples = examples.cleared()
         exchangeable = self.labels == "exchangeable-classes"
         if exchangeable:
-            tokens, mask = self._class_tokens(examples)
+            tokens, mask, counts = self._class_tokens(examples)
         else:
             tokens, mask = self._example_features(examples), examples.mask
+            counts = mask.sum(dim=1, keepdim=True)
+        if self.encode_count is not None:
+            tokens = tokens + self.encode_count(counts.clamp(min=1).log().to(tokens).unsqueeze(-1))
         for block in self.blocks:
             tokens = block(tokens, mask)
         tokens = self.norm(tokens)
@@ -161,7 +172,7 @@ class Examples(Conditioner):
         member = F.one_hot(examples.y.clamp(min=0), examples.classes or 0)
         return member * examples.has_label.unsqueeze(-1)
 
-    def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor]:
+    def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens of classes, [T, C, E], and after them one per example, if some have no label."""
         features = self.encode_x(examples.x)
         member = self._members(examples)
@@ -169,9 +180,13 @@ class Examples(Conditioner):
         sums = torch.einsum("tnc,tne->tce", member.to(features.dtype), features)
         tokens, mask = sums / counts.clamp(min=1).unsqueeze(-1), counts > 0
         if self.mark is None or examples.labelled is None:
-            return tokens, mask
+            return tokens, mask, counts
         without = examples.mask & ~examples.labelled
-        return torch.cat([tokens, features + self.mark], 1), torch.cat([mask, without], 1)
+        return (
+            torch.cat([tokens, features + self.mark], 1),
+            torch.cat([mask, without], 1),
+            torch.cat([counts, without.to(counts)], 1),
+        )
 
     def _example_features(self, examples: ExampleSet) -> Tensor:
         y, dtype = examples.y, examples.x.dtype

@@ -3,10 +3,12 @@
 `GENERATORS` turns the names in run records into classes; a name is never reused.
 """
 
-from netwright.generators.base import WeightGenerator
+from netwright.generators.base import StochasticGenerator, WeightGenerator, Written
 from netwright.generators.basis import Basis
 from netwright.generators.chunked import Chunked
 from netwright.generators.dense import Dense
+from netwright.generators.distribution import WeightDistribution
+from netwright.generators.gaussian import Gaussian
 from netwright.generators.layer_tokens import LayerTokens
 from netwright.generators.low_rank import LowRankGenerator
 from netwright.generators.slots import Slots
@@ -15,6 +17,7 @@ GENERATORS: dict[str, type[WeightGenerator]] = {
     "basis": Basis,
     "chunked": Chunked,
     "dense": Dense,
+    "gaussian": Gaussian,
     "layer-tokens": LayerTokens,
     "low-rank": LowRankGenerator,
     "slots": Slots,
@@ -25,8 +28,12 @@ __all__ = [
     "Basis",
     "Chunked",
     "Dense",
+    "Gaussian",
     "LayerTokens",
     "LowRankGenerator",
     "Slots",
+    "StochasticGenerator",
+    "WeightDistribution",
     "WeightGenerator",
+    "Written",
 ]

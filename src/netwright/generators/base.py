@@ -1,6 +1,7 @@
 """What maps an embedding to the parameters of T children."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 from netwright.conditioners.base import Embedding
 from netwright.errors import RunError
+from netwright.generators.distribution import WeightDistribution
 from netwright.space import ParameterSpace, TensorSpec
 
 # Tensors that the child initialises to a constant have no scale of their own: norms and their like.
@@ -18,6 +20,20 @@ INITIAL_DELTA = 0.1
 
 Precision = Literal["float32", "bfloat16"]
 """In what the product that writes corrections is taken; the base is added in float32."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written for T tasks.
+
+    Args:
+        params: By name, each [T, *shape].
+        penalty: What training may add to the loss of each task, [T], in nats: how far the distribution
+            that was written is from its prior. None where none was written.
+    """
+
+    params: dict[str, Tensor]
+    penalty: Tensor | None = None
 
 
 class WeightGenerator(nn.Module, ABC):
@@ -51,6 +67,10 @@ class WeightGenerator(nn.Module, ABC):
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space and base."""
 
+    def write(self, embedding: Embedding) -> Written:
+        """As a call, with what training may add to its loss."""
+        return Written(self(embedding))
+
     def rescale(self, factor: float) -> None:
         """Multiply all corrections by a factor, before training.
 
@@ -72,6 +92,30 @@ class WeightGenerator(nn.Module, ABC):
             f"{type(self).__name__} has learned numbers that fit children of one width, expected none. "
             'Use generator="slots", start="written" to write other widths.'
         )
+
+
+class StochasticGenerator(WeightGenerator):
+    """Writes a distribution over children: a sample in training mode, its mean in evaluation mode.
+
+    `write` gives a penalty beside the params.
+    """
+
+    @abstractmethod
+    def write(self, embedding: Embedding) -> Written:
+        """As a call, and the divergence [T] from the prior."""
+
+    @abstractmethod
+    def distribution(self, embedding: Embedding) -> WeightDistribution:
+        """The distribution over theta [T, P], in the order of the space."""
+
+    def sample(self, embedding: Embedding, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """A sample of params, each [T, *shape], in any mode.
+
+        Args:
+            embedding: Of T tasks.
+            rng: Source of randomness; None for torch's global one.
+        """
+        return self.space.unflatten(self.distribution(embedding).rsample(rng))
 
 
 def unit_linear(inputs: int, outputs: int, std: float, *, bias: bool = True) -> nn.Linear:

@@ -5,6 +5,7 @@
 
 from netwright.objectives.base import Objective, Score
 from netwright.objectives.classification import Classification
+from netwright.objectives.gaussian import GaussianLikelihood
 from netwright.objectives.regression import Regression
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -13,4 +14,4 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "values": Regression,
 }
 
-__all__ = ["OBJECTIVES", "Classification", "Objective", "Regression", "Score"]
+__all__ = ["OBJECTIVES", "Classification", "GaussianLikelihood", "Objective", "Regression", "Score"]

@@ -10,6 +10,7 @@ import torch
 from netwright.errors import RunError
 from netwright.runs import Run, TrainingRecord, validated
 from netwright.tasks import FAMILIES, TaskFamily
+from netwright.training.step import check_penalty
 from netwright.writer import Writer
 
 
@@ -19,10 +20,12 @@ def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[
     Raises:
         RunError: If a setting is unknown or out of range.
     """
+    training = validated(TrainingRecord, dict(settings), "training settings")
+    check_penalty(writer, training.kl_weight)
     return Run(
         family={"name": family_name(family), **family.record()},
         hypernetwork=writer.record(),
-        training=validated(TrainingRecord, dict(settings), "training settings"),
+        training=training,
         threads=torch.get_num_threads(),
         device=device,  # type: ignore[arg-type]
     )

@@ -6,8 +6,8 @@ and keeps these in a cache; then one backward pass goes through the hypernetwork
 same. Nothing is ever split *through* the hypernetwork: its products stay whole.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from typing import Literal, Protocol, runtime_checkable
@@ -18,14 +18,17 @@ from torch.utils.checkpoint import checkpoint
 
 from netwright.child import Child
 from netwright.conditions import Condition
+from netwright.errors import RunError
+from netwright.generators import StochasticGenerator, Written
+from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
 from netwright.process import release_freed_memory
 from netwright.tasks.base import TaskBatch
 from netwright.writer import Writer
 
 Stages = Literal["auto", "one", "two"]
-Writes = Callable[[Condition], dict[str, Tensor]]
-"""What writes params from conditions: a hypernetwork, or one whose activations are not kept."""
+Writes = Callable[[Condition], Written]
+"""What writes params from conditions, and a penalty where it is to count."""
 
 
 @runtime_checkable
@@ -63,6 +66,7 @@ def training_step(
     clip: float,
     stages: Stages = "auto",
     recompute: bool = False,
+    kl_weight: float = 0.0,
 ) -> StepResult:
     """Update a hypernetwork, or a rival of one, on T tasks; a task whose loss is not finite is left out.
 
@@ -74,9 +78,17 @@ def training_step(
         clip: Largest norm of the gradient; infinity for none.
         stages: `one`, `two`, or `auto`: two where the activations of all tasks are large.
         recompute: Whether the writer's own activations are computed again and not kept.
+        kl_weight: How much of the generator's penalty is added to the loss of each task; what is added is
+            then among the metrics, as `penalty`.
+
+    Raises:
+        RunError: If a penalty is to count and the generator states none.
     """
+    check_penalty(writer, kl_weight)
     optimiser.zero_grad(set_to_none=True)
-    write: Writes = partial(_recomputed, writer) if recompute else writer
+    write: Writes = partial(_write, writer, kl_weight)
+    if recompute:
+        write = partial(_recomputed, write)
     chunk = writer.child.tasks_per_stage(batch.query.x)
     if isinstance(writer, OwnGradient):
         score = writer.outer_gradient(objective, batch)
@@ -99,21 +111,56 @@ def training_step(
     return StepResult(loss, {n: float(v.mean()) for n, v in score.metrics.items()}, norm, left_out)
 
 
-def _recomputed(writer: Writer, condition: Condition) -> dict[str, Tensor]:
-    params: dict[str, Tensor] = checkpoint(writer, condition, use_reentrant=False)
-    return params
+def check_penalty(writer: Writer, kl_weight: float) -> None:
+    """Refuse to weigh a penalty that there is not.
+
+    Raises:
+        RunError: If what is trained states none.
+    """
+    if not kl_weight:
+        return
+    what = writer.generator if isinstance(writer, Hypernetwork) else writer
+    if not isinstance(what, StochasticGenerator):
+        raise RunError(
+            f"`kl_weight` is {kl_weight} and {type(what).__name__} writes no distribution, expected one. "
+            'Use generator="gaussian", or leave `kl_weight` out.'
+        )
+
+
+def _write(writer: Writer, kl_weight: float, condition: Condition) -> Written:
+    """What is written, its penalty weighted."""
+    if not kl_weight:
+        return Written(writer(condition))
+    assert isinstance(writer, Hypernetwork)
+    written = writer.write(condition)
+    assert written.penalty is not None
+    return replace(written, penalty=kl_weight * written.penalty)
+
+
+def _recomputed(write: Writes, condition: Condition) -> Written:
+    written: Written = checkpoint(write, condition, use_reentrant=False)
+    return written
+
+
+def _penalised(score: Score, penalty: Tensor | None) -> Score:
+    """The score with the penalty [T] in its loss."""
+    if penalty is None:
+        return score
+    return Score(score.loss + penalty, {**score.metrics, "penalty": penalty.detach()})
 
 
 def _one_stage(write: Writes, child: Child, objective: Objective, batch: TaskBatch) -> Score:
     """Gradients of the mean loss over tasks whose loss is finite, and their score."""
-    score = objective(child, write(batch.condition), batch)
+    written = write(batch.condition)
+    score = _penalised(objective(child, written.params, batch), written.penalty)
     keep = _finite(score)
     if keep is not None:
         # Masking the loss would not do: 0 * infinity in the backward pass poisons every gradient.
         if not len(keep):
             return _rows(score, keep)
         batch = batch.rows(keep)
-        score = objective(child, write(batch.condition), batch)
+        written = write(batch.condition)
+        score = _penalised(objective(child, written.params, batch), written.penalty)
     score.loss.mean().backward()
     return score
 
@@ -122,32 +169,37 @@ def _two_stages(
     write: Writes, child: Child, objective: Objective, batch: TaskBatch, chunk: int
 ) -> Score:
     """As `_one_stage`, children a chunk of tasks at a time."""
-    params = write(batch.condition)
-    written = {name: value.detach().split(chunk) for name, value in params.items()}
+    written = write(batch.condition)
+    params, penalty = written.params, written.penalty
+    tensors = [*params.values()] if penalty is None else [*params.values(), penalty]
+    pieces = [tensor.detach().split(chunk) for tensor in tensors]
     scores: list[Score] = []
-    gradients = {name: torch.zeros_like(value) for name, value in params.items()}
+    gradients = [torch.zeros_like(tensor) for tensor in tensors]
     for i, first in enumerate(range(0, batch.tasks, chunk)):
-        leaves = {
-            name: pieces[i].detach().requires_grad_(params[name].requires_grad)
-            for name, pieces in written.items()
-        }
+        leaves = [
+            piece[i].detach().requires_grad_(tensor.requires_grad)
+            for piece, tensor in zip(pieces, tensors, strict=True)
+        ]
+        own = Written(
+            dict(zip(params, leaves, strict=False)), None if penalty is None else leaves[-1]
+        )
         part = batch.rows(slice(first, first + chunk))
-        scores.append(_differentiate(child, objective, leaves, part))
-        for name, leaf in leaves.items():
+        scores.append(_differentiate(child, objective, own, part))
+        for gradient, leaf in zip(gradients, leaves, strict=True):
             if leaf.grad is not None:
-                gradients[name][first : first + chunk] = leaf.grad
+                gradient[first : first + chunk] = leaf.grad
     counted = sum(len(score.loss) for score in scores)
     if counted:
         # The mean is over the tasks that counted, which are known only now.
         for parameter in child.parameters():
             if parameter.grad is not None:
                 parameter.grad /= counted
-        reached = [name for name, value in params.items() if value.requires_grad]
+        reached = [pair for pair in zip(tensors, gradients, strict=True) if pair[0].requires_grad]
         # Activations of children are gone; what the generator's gradients take must not come on top.
         release_freed_memory()
         torch.autograd.backward(
-            [params[name] for name in reached],
-            [gradients[name].div_(counted) for name in reached],
+            [tensor for tensor, _ in reached],
+            [gradient.div_(counted) for _, gradient in reached],
         )
     return Score(
         torch.cat([score.loss.detach() for score in scores]),
@@ -155,17 +207,16 @@ def _two_stages(
     )
 
 
-def _differentiate(
-    child: Child, objective: Objective, leaves: Mapping[str, Tensor], batch: TaskBatch
-) -> Score:
+def _differentiate(child: Child, objective: Objective, leaves: Written, batch: TaskBatch) -> Score:
     """Gradients of the sum of finite losses with respect to leaves, and the score of those tasks."""
-    score = objective(child, leaves, batch)
+    score = _penalised(objective(child, leaves.params, batch), leaves.penalty)
     keep = _finite(score)
     if keep is not None:
         if not len(keep):
             return _rows(score, keep)
-        kept = {name: leaf[keep] for name, leaf in leaves.items()}
-        score = objective(child, kept, batch.rows(keep))
+        kept = {name: leaf[keep] for name, leaf in leaves.params.items()}
+        penalty = None if leaves.penalty is None else leaves.penalty[keep]
+        score = _penalised(objective(child, kept, batch.rows(keep)), penalty)
     score.loss.sum().backward()
     return score
 

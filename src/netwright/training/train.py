@@ -247,6 +247,7 @@ class _Training:
                 clip=record.clip,
                 stages=record.stages,
                 recompute=record.recompute,
+                kl_weight=record.kl_weight,
             )
         if self.average is not None and done.loss is not None:
             self.average.update(step)
