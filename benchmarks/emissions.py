@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 
 import netwright as nw
 from netwright.conditioners import Conditioner, Description
 from netwright.evaluation.evaluate import fixed_batches
-from netwright.evaluation.statistics import mean_estimate
+from netwright.evaluation.statistics import compare_scores
 from netwright.process import keep_freed_memory
 from netwright.rng import stream
 from netwright.training.recipe import default_conditioner, seeded_weights
@@ -172,26 +173,23 @@ def run(setting: Setting, name: str, seeds: list[int], runs: Path) -> None:
 
 
 def rows_of(setting: Setting, name: str, seeds: list[int], runs: Path) -> Iterator[Row]:
-    """A row per variant: the mean over seeds, and the paired difference to `full`."""
+    """A row per variant: the mean over seeds and tasks, and how it stands to `full`."""
     found = {
         variant: [json.loads((runs / f"{name}-{variant}-seed{s}.json").read_text()) for s in seeds]
         for variant in VARIANTS
     }
-    scores = {
-        v: torch.tensor([r["scores"] for r in records], dtype=torch.double)
-        for v, records in found.items()
-    }
+    scores = {v: np.array([r["scores"] for r in records]) for v, records in found.items()}
+    compared = compare_scores(scores, reference="full", higher_is_better=setting.higher_is_better)
     for variant, records in found.items():
-        estimate = mean_estimate(scores[variant].mean(dim=0))
-        paired = mean_estimate((scores[variant] - scores["full"]).mean(dim=0))
-        each = ", ".join(f"{value:.4g}" for value in scores[variant].mean(dim=1).tolist())
-        verdict = "" if variant == "full" else f"; minus full {paired.value:+.4g} [{paired.low:+.4g}, {paired.high:+.4g}]"  # fmt: skip
+        row = compared[variant]
+        each = ", ".join(f"{value:.4g}" for value in scores[variant].mean(axis=1))
+        verdict = "" if row.difference is None else f"; minus full {row.difference}: {row.verdict}"
         note = (
             f"{records[0]['written']:,} numbers written per task; by seed {each}{verdict}; "
             f"{records[0]['steps']} steps, rate {records[0]['rate']:g}"
         )
         yield Row(
-            f"emissions-{name}-{variant}", estimate.value, estimate.low, estimate.high, setting.unit,
+            f"emissions-{name}-{variant}", row.mean.value, row.mean.low, row.mean.high, setting.unit,
             setting.higher_is_better, TEST_TASKS, seeds, round(sum(r["cpu_seconds"] for r in records)),
             f"python benchmarks/emissions.py --seeds {' '.join(map(str, seeds))}", note,
         )  # fmt: skip
