@@ -291,6 +291,10 @@ def test_what_cannot_be_written_is_refused_with_a_way_out():
         ParameterNameError, match=r"of at least 64 outputs .* Pass a smaller `block`"
     ):
         StaticHypernetwork(module, block=64)
+    with pytest.raises(
+        ParameterNameError, match=r"`select` is empty, expected what of \['0.weight'"
+    ):
+        StaticHypernetwork(module, select=[])
     with pytest.raises(ParameterNameError, match=r"The rule 'body\.\*' selects no weight"):
         StaticHypernetwork(module, select="body.*")
     with pytest.raises(ParameterNameError, match=r"The rule '10.bias' selects no weight, expected"):
@@ -307,3 +311,13 @@ def test_what_cannot_be_written_is_refused_with_a_way_out():
     normed = nn.Sequential(parametrizations.weight_norm(nn.Linear(16, 16)))
     with pytest.raises(UnsupportedChildError, match="parametrised weights, expected plain ones"):
         StaticHypernetwork(normed)
+
+
+def test_a_weight_that_code_keeps_in_a_list_of_its_own_is_refused():
+    for keep in (lambda w: [w], lambda w: {"a": w}, lambda w: (1, w)):
+        module = nn.Sequential(nn.Linear(16, 16))
+        module.kept = keep(module[0].weight)
+        with pytest.raises(
+            UnsupportedChildError, match=r"keeps '0.weight' in `kept` too, expected"
+        ):
+            StaticHypernetwork(module)
