@@ -110,6 +110,7 @@ def test_gradients_are_those_of_the_weights_through_what_writes_them(case):
 
 def test_a_materialised_module_is_like_the_one_passed_in(case):
     module, static, x = case
+    static(x).sum().backward()
     plain = static.materialise()
     assert type(plain) is type(module)
     assert list(plain.state_dict()) == list(module.state_dict())
@@ -241,6 +242,14 @@ def test_copies_and_another_type_work(case):
     torch.testing.assert_close(static(x), expected)
     double = static.double()(x.double() if x.is_floating_point() else x)
     torch.testing.assert_close(double.float(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_written_is_of_the_type_of_the_module(case):
+    module, _, x = case
+    static = StaticHypernetwork(module.double())
+    assert all(weight.dtype == torch.float64 for weight in static.write().values())
+    y = static(x.double() if x.is_floating_point() else x)
+    assert y.dtype == torch.float64
 
 
 def test_activations_of_a_call_can_be_computed_again():

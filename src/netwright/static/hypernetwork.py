@@ -120,7 +120,6 @@ class StaticHypernetwork(nn.Module):
             parameters = {leaf: part._parameters[leaf] for leaf in leaves}
             part._parameters.clear()
             part._parameters.update(parameters)
-        network.zero_grad(set_to_none=True)
         return network
 
     @contextmanager
