@@ -6,7 +6,8 @@ A sample is a vector of eight numbers and four angles; each angle turns two of t
 writes a linear layer from the whole sample, `linear-from-angles` from the angles alone (it is told what
 decides), `plain` is an MLP of as many numbers over the whole sample. All get the same samples, steps and rate;
 nothing is chosen. The figure is the mean squared error over the variance of what is to be predicted, on fresh
-samples; `long` are vectors three times as long as any that training is likely to show.
+samples; `long` are vectors three times as long as in training. It is a task that suits weights per sample: what
+is to be computed is a product of the inputs.
 """
 
 import argparse

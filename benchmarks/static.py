@@ -4,9 +4,9 @@
     python benchmarks/static.py --data-root DATA --choose-rates
 
 Three networks with the same data, steps and schedule: `plain`, the residual network; `hyper`, the same
-network with its 3x3 kernels from wide layers written from embeddings, of about a tenth of the learned
-numbers; `narrow`, a plain one so much narrower that it has as many learned numbers as `hyper`. The rate of
-each is chosen by one short training with 2,000 of the training pictures left out, never on the test set.
+network with its 3x3 kernels written from embeddings, of a tenth of the learned numbers; `narrow`, a plain
+one so much narrower that it has as many learned numbers as `hyper`. The rate of each is chosen by one short
+training with 2,000 of the training pictures left out, never on the test set.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from netwright.process import keep_freed_memory
 sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
-BATCH, EPOCHS, SHORT, LEFT_OUT = 64, 10, 3, 2_000
+BATCH, EPOCHS, SHORT, LEFT_OUT = 64, 10, 2, 2_000
 WIDTH, NARROW = 16, 5
 CANDIDATES = (1e-3, 3e-3, 1e-2)
 RATES = {"plain": 3e-3, "hyper": 3e-3, "narrow": 3e-3}

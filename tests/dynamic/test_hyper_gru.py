@@ -88,6 +88,8 @@ def test_a_new_one_scales_its_rows_alike_and_every_parameter_learns():
     layer = HyperGRU(3, 5, hyper=4, embedding=2)
     z = layer.embed(torch.randn(1, 4)).unflatten(1, (3, 3, 2))
     torch.testing.assert_close(z[:, :2], torch.ones(1, 2, 3, 2))
+    # Nothing is added to the biases before the small GRU has said anything.
+    assert not layer.embed(torch.zeros(1, 4)).unflatten(1, (3, 3, 2))[:, 2].any()
     for gate in layer.weight_h.chunk(3):
         torch.testing.assert_close(gate @ gate.T, torch.eye(5), atol=1e-5, rtol=0)
     y, _ = layer(torch.randn(8, 4, 3))

@@ -110,6 +110,7 @@ def test_gradients_are_those_of_the_weights_through_what_writes_them(case):
 
 def test_a_materialised_module_is_like_the_one_passed_in(case):
     module, static, x = case
+    static(x).sum().backward()
     plain = static.materialise()
     assert type(plain) is type(module)
     assert list(plain.state_dict()) == list(module.state_dict())
@@ -243,6 +244,14 @@ def test_copies_and_another_type_work(case):
     torch.testing.assert_close(double.float(), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_written_is_of_the_type_of_the_module(case):
+    module, _, x = case
+    static = StaticHypernetwork(module.double())
+    assert all(weight.dtype == torch.float64 for weight in static.write().values())
+    y = static(x.double() if x.is_floating_point() else x)
+    assert y.dtype == torch.float64
+
+
 def test_activations_of_a_call_can_be_computed_again():
     torch.manual_seed(0)
     static = StaticHypernetwork(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16)))
@@ -291,6 +300,10 @@ def test_what_cannot_be_written_is_refused_with_a_way_out():
         ParameterNameError, match=r"of at least 64 outputs .* Pass a smaller `block`"
     ):
         StaticHypernetwork(module, block=64)
+    with pytest.raises(
+        ParameterNameError, match=r"`select` is empty, expected what of \['0.weight'"
+    ):
+        StaticHypernetwork(module, select=[])
     with pytest.raises(ParameterNameError, match=r"The rule 'body\.\*' selects no weight"):
         StaticHypernetwork(module, select="body.*")
     with pytest.raises(ParameterNameError, match=r"The rule '10.bias' selects no weight, expected"):
@@ -307,3 +320,13 @@ def test_what_cannot_be_written_is_refused_with_a_way_out():
     normed = nn.Sequential(parametrizations.weight_norm(nn.Linear(16, 16)))
     with pytest.raises(UnsupportedChildError, match="parametrised weights, expected plain ones"):
         StaticHypernetwork(normed)
+
+
+def test_a_weight_that_code_keeps_in_a_list_of_its_own_is_refused():
+    for keep in (lambda w: [w], lambda w: {"a": w}, lambda w: (1, w)):
+        module = nn.Sequential(nn.Linear(16, 16))
+        module.kept = keep(module[0].weight)
+        with pytest.raises(
+            UnsupportedChildError, match=r"keeps '0.weight' in `kept` too, expected"
+        ):
+            StaticHypernetwork(module)

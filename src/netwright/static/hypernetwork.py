@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,6 +72,7 @@ class StaticHypernetwork(nn.Module):
         kind = next(iter(chosen.values()))
         self.generator.to(kind.device, kind.dtype)
         names = {id(parameter): name for name, parameter in chosen.items()}
+        _check_nothing_else_holds(self.module, names)
         # Where what is written goes: each module that holds it, its leaf and its name; ties share a name.
         self._places = [
             (part, leaf, names[id(parameter)])
@@ -119,7 +120,6 @@ class StaticHypernetwork(nn.Module):
             parameters = {leaf: part._parameters[leaf] for leaf in leaves}
             part._parameters.clear()
             part._parameters.update(parameters)
-        network.zero_grad(set_to_none=True)
         return network
 
     @contextmanager
@@ -162,6 +162,11 @@ def _chosen(
             )
     else:
         rules = [select] if isinstance(select, str) or callable(select) else list(select)
+        if not rules:
+            raise ParameterNameError(
+                f"`select` is empty, expected what of {list(weights)} is to be written. Leave `select` out for "
+                "all weights of some size."
+            )
         chosen = {}
         for rule in rules:
             found = {n: p for n, p in weights.items() if selects(rule, module, n, p)}
@@ -184,6 +189,28 @@ def _chosen(
             "Convert the module, or select less."
         )
     return chosen
+
+
+def _check_nothing_else_holds(module: nn.Module, names: Mapping[int, str]) -> None:
+    """Refuse weights that a part keeps in a list of its own: it would go on with what was there before."""
+    for path, part in module.named_modules():
+        for key, value in vars(part).items():
+            # The list of a recurrent layer is brought up to date.
+            if key == "_parameters" or (key == "_flat_weights" and isinstance(part, nn.RNNBase)):
+                continue
+            for entry in _entries(value):
+                if isinstance(entry, Tensor) and id(entry) in names:
+                    raise UnsupportedChildError(
+                        f"{type(part).__name__} at {path!r} keeps {names[id(entry)]!r} in `{key}` too, expected "
+                        "it in its place only: what is written would not be seen there. Look it up when it is "
+                        "used, or leave it out of `select`."
+                    )
+
+
+def _entries(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple | set) else (value,)
 
 
 def _reason_against(parameter: nn.Parameter) -> str | None:
