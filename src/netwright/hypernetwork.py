@@ -202,7 +202,10 @@ class Hypernetwork(Writer):
         was_training = self.training
         self.eval()
         try:
-            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            # Training starts from samples, if the generator writes a distribution.
+            self.generator.train(isinstance(self.generator, StochasticGenerator))
+            devices = [x.device] if x.is_cuda else []
+            with torch.enable_grad(), torch.random.fork_rng(devices=devices):
                 return measure_initialisation(self.child, self(condition), x, self)
         finally:
             self.train(was_training)

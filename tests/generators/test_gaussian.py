@@ -209,3 +209,15 @@ def test_the_distribution_is_refused_where_there_is_none_or_it_is_not_known(rng)
         make_vector_hypernetwork("dense").distribution(make_condition(1, rng, "examples"))
     with pytest.raises(RunError, match=r"row per class.*Use `generate_ensemble`"):
         make_picture_hypernetwork("gaussian").distribution(make_picture_condition(1, 2, 1, rng))
+
+
+def test_the_check_of_the_start_looks_at_samples(rng):
+    hypernetwork = make("full", (16,), 8, initial_std=3.0).train()
+    start = hypernetwork.check_initialisation(
+        make_condition(4, rng, "examples"), torch.randn(4, 16, 8, generator=rng)
+    )
+    # One own variance, and nine of the spread.
+    assert 6 < next(t.variance for t in start.tensors if t.name == "linear1.weight") < 14
+    assert start.unreached == ()
+    assert hypernetwork.training
+    assert hypernetwork.generator.training
