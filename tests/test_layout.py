@@ -40,6 +40,7 @@ DRAWING = [
         "generated",
         "writer",
         "ensemble",
+        "sampling",
         "hypernetwork",
         "bank",
         "dynamic",

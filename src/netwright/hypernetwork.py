@@ -13,10 +13,10 @@ from netwright.architectures import Architecture, to_record
 from netwright.architectures import from_record as architecture_from_record
 from netwright.child import Child
 from netwright.class_head import ClassHead, Head
-from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding, Examples, Noise
+from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding
 from netwright.conditions import Condition, ExampleSet
-from netwright.ensemble import Averages, GeneratedEnsemble, state_digest
-from netwright.errors import ConditionError, RunError, ShapeError
+from netwright.ensemble import Averages, GeneratedEnsemble
+from netwright.errors import RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import (
     GENERATORS,
@@ -27,6 +27,7 @@ from netwright.generators import (
 )
 from netwright.generators.base import INITIAL_DELTA
 from netwright.initialisation import Initialisation, measure_initialisation
+from netwright.sampling import check_single, draw_ensemble
 from netwright.writer import Writer
 
 Start = Literal["bias-hyper-init", "hyperfan"]
@@ -129,7 +130,7 @@ class Hypernetwork(Writer):
         """
         embedding = self.read(condition)
         written = self.generator.write(embedding)
-        return replace(written, params=self._with_class_rows(written.params, embedding, condition))
+        return replace(written, params=self.with_class_rows(written.params, embedding, condition))
 
     def distribution(self, condition: Condition) -> WeightDistribution:
         """The distribution over theta [T, P], in the order of `child.space`, that is written for T tasks.
@@ -168,9 +169,9 @@ class Hypernetwork(Writer):
             embedding: Of T tasks.
             condition: Of the same tasks; an anchored class head also starts from its examples.
         """
-        return self._with_class_rows(self.generator(embedding), embedding, condition)
+        return self.with_class_rows(self.generator(embedding), embedding, condition)
 
-    def _with_class_rows(
+    def with_class_rows(
         self, params: dict[str, Tensor], embedding: Embedding, condition: Condition
     ) -> dict[str, Tensor]:
         """Params of all tensors of the child, in order."""
@@ -359,7 +360,7 @@ class Hypernetwork(Writer):
         """
         if isinstance(condition, ExampleSet):
             condition = Condition(examples=condition)
-        self._check_alone(condition)
+        check_single(condition)
         return self.generate_many(condition, labels=[labels])[0]
 
     @torch.no_grad()
@@ -389,76 +390,9 @@ class Hypernetwork(Writer):
         """
         if isinstance(condition, ExampleSet):
             condition = Condition(examples=condition)
-        if samples < 1:
-            raise RunError(f"`samples` is {samples}, expected at least 1.")
-        drawn_from = state_digest(rng)
-        alike = self._checked_for_ensemble(condition).rows(torch.zeros(samples, dtype=torch.long))
-        was_training = self.training
-        try:
-            self.eval()
-            written_by = weights_digest(self)
-            params = self._draw(self._with_noise(alike, samples, rng), rng)
-        finally:
-            self.train(was_training)
-        members = [
-            self.network_of(params, s, alike, written_by, tuple(labels), sample=f"{drawn_from}/{s}")
-            for s in range(samples)
-        ]
-        averages = averages or ("probabilities" if self._has_classes() else "values")
-        return GeneratedEnsemble(members, averages=averages).eval()
-
-    def _checked_for_ensemble(self, condition: Condition) -> Condition:
-        """The condition, if several networks can be drawn from it."""
-        if self._noise is None and not isinstance(self.generator, StochasticGenerator):
-            raise RunError(
-                "This hypernetwork writes one and the same network from a condition, expected one that writes "
-                'a distribution. Use generator="gaussian", or the conditioner `Noise` beside others.'
-            )
-        if condition.noise is not None:
-            raise ConditionError(
-                "The condition has `noise`, which is drawn for each network. Leave it out, or use "
-                "`generate_many` for noise of your own."
-            )
-        # What reads nothing but noise writes from no condition at all.
-        if condition.present() or self.conditioner.reads != ("noise",):
-            condition.check()
-            self.conditioner.check(condition)
-            self._check_alone(condition)
-        return condition
-
-    @property
-    def _noise(self) -> Noise | None:
-        """What reads noise, if anything does."""
-        return next((m for m in self.conditioner.modules() if isinstance(m, Noise)), None)
-
-    def _with_noise(self, condition: Condition, tasks: int, rng: torch.Generator) -> Condition:
-        """The condition with noise of each of its tasks, if noise is read."""
-        if self._noise is None:
-            return condition
-        noise = Noise.draw(tasks, self._noise.dimensions, generator=rng)
-        return replace(condition, noise=noise.to(next(self.parameters()).device))
-
-    def _draw(self, condition: Condition, rng: torch.Generator) -> dict[str, Tensor]:
-        """As a call, from samples of what the generator writes."""
-        embedding, generator = self.read(condition), self.generator
-        params: dict[str, Tensor] = (
-            generator.sample(embedding, rng)
-            if isinstance(generator, StochasticGenerator)
-            else generator(embedding)
+        return draw_ensemble(
+            self, condition, samples=samples, rng=rng, averages=averages, labels=tuple(labels)
         )
-        return self._with_class_rows(params, embedding, condition)
-
-    def _check_alone(self, condition: Condition) -> None:
-        if condition.tasks != 1:
-            raise ConditionError(
-                f"The condition is of {condition.tasks} tasks, expected one. "
-                "Use `generate_many`, which writes a network per task."
-            )
-
-    def _has_classes(self) -> bool:
-        """Whether outputs of the children are logits of classes, as far as the hypernetwork knows."""
-        readers = [part for part in self.conditioner.modules() if isinstance(part, Examples)]
-        return self.child.class_head is not None or any(r.labels != "values" for r in readers)
 
     def network_of(
         self,
