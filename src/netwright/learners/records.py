@@ -9,6 +9,7 @@ from netwright.errors import RunError, ShapeError
 from netwright.hypernetwork import Hypernetwork
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.closed_form import ClosedForm
+from netwright.learners.joint_classes import JointClassifier
 from netwright.learners.reptile import Reptile
 from netwright.learners.start import Start
 from netwright.writer import Writer
@@ -60,10 +61,15 @@ def _closed_form(record: dict[str, Any], child: Child | None) -> Writer:
     return ClosedForm(_start(record["start"], child).child, anchor=record["anchor"])
 
 
+def _joint_classifier(record: dict[str, Any], child: Child | None) -> Writer:
+    return JointClassifier(architecture_from_record(record["child"]), record["classes"])
+
+
 _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "adapted-weights": _adapted_weights,
     "closed-form": _closed_form,
     "hypernetwork": _hypernetwork,
+    "joint-classifier": _joint_classifier,
     "reptile": _reptile,
     "start": _start,
 }
