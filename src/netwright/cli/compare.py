@@ -220,7 +220,11 @@ def _run(experiment: Experiment, folder: Path, resume: bool, quiet: bool, as_jso
             # What is to be read by a program goes to stdout alone.
             print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
-    results = compare(experiment, folder, resume=resume, say=say)
+    try:
+        results = compare(experiment, folder, resume=resume, say=say)
+    except (KeyboardInterrupt, SystemExit):
+        print(f"stopped; go on with: netwright compare --resume {folder}", file=sys.stderr)
+        raise
     table = {name: standings(experiment, results, name) for name in experiment.settings}
     failed = [r for r in results if r["status"] == "failed"]
     if as_json:
@@ -252,7 +256,7 @@ def _print(experiment: Experiment, setting: str, rows: Sequence[Standing]) -> No
             row.verdict.partition(":")[0],
             "" if row.train_cpu_seconds is None else f"{row.train_cpu_seconds:.1f}",
             "" if row.adapt_ms is None else f"{row.adapt_ms:.1f}",
-            "" if row.deployed_bytes is None else f"{row.deployed_bytes:,}",
+            "" if row.deployed_bytes is None else f"{row.deployed_bytes / 1000:.1f}",
         ]
         for row in rows
     ]
@@ -261,7 +265,7 @@ def _print(experiment: Experiment, setting: str, rows: Sequence[Standing]) -> No
         f"{setting}: {episodes} test tasks, {seeds} seed{'s' * (seeds > 1)}, 95 % intervals; "
         f"differences to {experiment.reference}"
     )
-    columns = ["learner", experiment.metric, "difference", "verdict", "train s", "ms", "bytes"]
+    columns = ["learner", experiment.metric, "difference", "verdict", "train s", "ms", "kB"]
     print_table(title, columns, lines)
     for why in dict.fromkeys(row.verdict for row in rows if ":" in row.verdict):
         print(f"{', '.join(row.learner for row in rows if row.verdict == why)}: {why}")
@@ -272,7 +276,7 @@ def _value(value: float | None, high: float | None, sign: str = "") -> str:
     if value is None:
         return ""
     half = "" if high is None or high != high else f" ± {high - value:.2g}"
-    return f"{value:{sign}.4g}{half}"
+    return f"{value:{sign}.3g}{half}"
 
 
 def _say_where(data_root: Path | None) -> None:

@@ -42,7 +42,8 @@ class JointClassifier(Writer):
         self.start = Start(Child(architecture.with_classes(classes)))
         self._shares_child_of(self.start)
         features = self.child.template.get_parameter(f"{self.child.class_head}.weight").shape[1]
-        self.anchor = Prototype(features)
+        # Training never meets it: its scale is not learned.
+        self.anchor = Prototype(features).requires_grad_(False)
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:
         """Weights of the child, each [T, *shape]; with examples, class means are its head."""

@@ -95,12 +95,12 @@ def score(learner: Learner, family: TaskFamily, count: int) -> Scores:
             outputs.append((logits, batch.query.y, batch.query.mask))
         if batch.tasks > 1:
             # Rolled by one: no predictor meets the queries of its own task.
-            away = batch.query.rows(torch.arange(batch.tasks).roll(1))
+            away = batch.query.rows(torch.arange(batch.tasks).roll(-1))
             found: dict[str, list[float]] = {}
             _collect(found, objective, predict(away.x), away)
             for name, values in found.items():
                 # Rolled back: a score stands where its episode stands.
-                shuffled.setdefault(name, []).extend([*values[1:], values[0]])
+                shuffled.setdefault(name, []).extend([values[-1], *values[:-1]])
     return Scores(own, shuffled, _calibration(outputs) if outputs else None)
 
 

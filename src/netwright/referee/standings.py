@@ -1,7 +1,7 @@
 """The table of a comparison: means, differences to the reference, and what may be claimed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -94,27 +94,41 @@ def _standing(
     why: str,
 ) -> Standing:
     costs = [result["cost"] for result in done]
-    size = (
-        len(done),
-        _median(costs, "train_cpu_seconds"),
-        _median(costs, "adapt_ms"),
-        costs[0]["deployed_bytes"] if costs else None,
-    )
     missing = len(experiment.seeds) - len(done)
-    if comparison is not None and not missing:
-        row = comparison[name]
-        mean, gap = row.mean, row.difference
-        ends = (None, None, None) if gap is None else (gap.value, gap.low, gap.high)
-        return Standing(
-            name, mean.value, mean.low, mean.high, *ends, row.verdict or REFERENCE, *size
-        )
     verdict = f"no claim: {missing} of {len(experiment.seeds)} seeds missing" if missing else why
+    found = Standing(
+        learner=name,
+        mean=None,
+        low=None,
+        high=None,
+        difference=None,
+        difference_low=None,
+        difference_high=None,
+        verdict=verdict,
+        seeds=len(done),
+        train_cpu_seconds=_median(costs, "train_cpu_seconds"),
+        adapt_ms=_median(costs, "adapt_ms"),
+        deployed_bytes=costs[0]["deployed_bytes"] if costs else None,
+    )
     if not done:
-        return Standing(name, None, None, None, None, None, None, verdict, *size)
-    # Over episodes alone: an interval that holds for new seeds as well needs all of them.
-    own = torch.tensor([r["scores"][experiment.metric] for r in done]).mean(dim=0)
-    found = mean_estimate(own)
-    return Standing(name, found.value, found.low, found.high, None, None, None, verdict, *size)
+        return found
+    if comparison is None or missing:
+        # Over episodes alone: an interval that holds for new seeds as well needs all of them.
+        own = torch.tensor([r["scores"][experiment.metric] for r in done]).mean(dim=0)
+        mean = mean_estimate(own)
+        return replace(found, mean=mean.value, low=mean.low, high=mean.high)
+    row = comparison[name]
+    found = replace(found, mean=row.mean.value, low=row.mean.low, high=row.mean.high)
+    if row.difference is None:
+        return replace(found, verdict=REFERENCE)
+    gap = row.difference
+    return replace(
+        found,
+        difference=gap.value,
+        difference_low=gap.low,
+        difference_high=gap.high,
+        verdict=str(row.verdict),
+    )
 
 
 def _median(costs: Sequence[Mapping[str, Any]], name: str) -> float | None:
