@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from netwright import cli
 from netwright.cli.compare import parse_budget, variants
@@ -122,6 +123,21 @@ def test_ablate_runs_through_the_machinery_of_compare(run):
     experiment = experiment_in("runs/ablate-sine-1")
     assert experiment.learners["emission=film"].options == {"emission": "film"}
     assert experiment.reference == "hypernetwork"
+
+
+def test_tune_says_what_was_best_and_leaves_a_learner_for_an_experiment(run, tmp_path):
+    search = ["--search", "size=8,16", "--steps", 2, "--shots", 5, "--validation-episodes", 4]
+    code, out, err = run("tune", "sine", "--trials", 2, *search)
+    assert code == 0, err
+    assert out.startswith("trial 1: size ")
+    found = yaml.safe_load((tmp_path / "runs/tune-sine-1/best.yaml").read_text())
+    assert found["learners"]["hypernetwork"]["size"] in (8, 16)
+    code, out, err = run("tune", "--resume", "runs/tune-sine-1", "--trials", 3, "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["trials"]) == 3
+    assert err.startswith("trial 3: ")
+    assert "Give either a task family (`netwright tune" in run("tune")[2]
+    assert "`--trials` is 0, expected at least 1" in run("tune", "sine", "--trials", 0)[2]
 
 
 EXPERIMENT = """

@@ -303,6 +303,52 @@ def ablate(
 
 
 @app.command()
+def tune(
+    source: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="What `train` takes as a family.")
+    ] = None,
+    learner: Annotated[str, typer.Option(help="A kind of learner.")] = "hypernetwork",
+    trials: Annotated[int, typer.Option(help="Trainings, those in the folder counted in.")] = 20,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(help="An option and its values: size=32,64 or learning_rate=1e-4:1e-2:log."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of each training.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="Decides what is proposed.")] = 0,
+    folder: ComparisonFolder = None,
+    resume: Resume = None,
+    ways: Ways = None,
+    shots: Shots = None,
+    queries: Queries = None,
+    task: Task = None,
+    target: Target = None,
+    channels: Channels = None,
+    hidden: Hidden = None,
+    validation_episodes: ValidationEpisodes = 200,
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search a learner's options on validation tasks; test tasks are never drawn."""
+    from netwright.cli.tune import run_tune
+
+    family_options = {
+        "ways": ways,
+        "shots": shots,
+        "queries": queries,
+        "task": task,
+        "target": target,
+    }
+    run_tune(
+        source, learner=learner, trials=trials, search=search or [], steps=steps, seed=seed,
+        folder=folder, resume=resume,
+        family_options={name: value for name, value in family_options.items() if value is not None},
+        channels=channels, hidden=hidden, validation_episodes=validation_episodes,
+        data_root=data_root, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
 def generate(
     run: RunFolder,
     out: Annotated[Path, typer.Option(help="Folder to make, or a file: .safetensors or .onnx.")],

@@ -50,7 +50,7 @@ def run_compare(
             "Give either a task family or an experiment (`netwright compare sine`, `netwright compare "
             "experiment.yaml`) or a folder to go on with (`netwright compare --resume runs/compare-sine-1`)."
         )
-    _say_where(data_root)
+    say_where(data_root)
     if resume is not None:
         _run(experiment_in(resume), resume, True, quiet, as_json)
         return
@@ -60,7 +60,7 @@ def run_compare(
     else:
         names = [name for name in learners.split(",") if name]
         experiment = experiment_of(
-            _record(
+            comparison_record(
                 source,
                 {name.replace(":", "-"): {"kind": name} for name in names},
                 seeds=seeds,
@@ -104,12 +104,12 @@ def run_ablate(
             "Give either a task family (`netwright ablate sine --vary generator=dense,slots`) or a folder to go on "
             "with (`netwright ablate --resume runs/ablate-sine-1`)."
         )
-    _say_where(data_root)
+    say_where(data_root)
     if resume is not None:
         _run(experiment_in(resume), resume, True, quiet, as_json)
         return
     assert source is not None
-    record = _record(
+    record = comparison_record(
         source,
         variants(vary),
         seeds=seeds,
@@ -176,7 +176,7 @@ def parse_budget(text: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _record(
+def comparison_record(
     source: str,
     learners: Mapping[str, Any],
     *,
@@ -188,6 +188,11 @@ def _record(
     test_episodes: int,
     validation_episodes: int,
 ) -> dict[str, Any]:
+    """An experiment of one setting, as plain values, from what a person typed.
+
+    Raises:
+        RunError: If a name is unknown or an option does not fit.
+    """
     record = family_record(source, family_options)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-.") or "tasks"
     if seeds < 1:
@@ -279,10 +284,17 @@ def _value(value: float | None, high: float | None, sign: str = "") -> str:
     return f"{value:{sign}.3g}{half}"
 
 
-def _say_where(data_root: Path | None) -> None:
+def say_where(data_root: Path | None) -> None:
     """Where data lie, for this process and those that it starts."""
     if data_root is not None:
         os.environ["NETWRIGHT_DATA"] = str(data_root.resolve())
 
 
-__all__ = ["parse_budget", "run_ablate", "run_compare", "variants"]
+__all__ = [
+    "comparison_record",
+    "parse_budget",
+    "run_ablate",
+    "run_compare",
+    "say_where",
+    "variants",
+]

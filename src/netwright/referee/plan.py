@@ -196,9 +196,10 @@ def _decide(
     for choice in choices:
         line: dict[str, Any] = {**choice}
         try:
-            line["validation"] = _short(experiment, setting, name, family, choice, short)
-        except NetwrightError as error:
-            line |= {"validation": None, "error": str(error)}
+            line["validation"] = try_out(experiment, setting, name, family, choice, short)
+        except Exception as error:
+            # Any choice may be one that cannot be trained with; the others are to be tried.
+            line |= {"validation": None, "error": f"{type(error).__name__}: {error}"}
         tried.append(line)
     higher = OBJECTIVES[family.shape.kind]().higher_is_better
     best = best_of(tried, higher)
@@ -207,7 +208,7 @@ def _decide(
     return LearnerPlan(steps, seconds, best or choices[0], tuple(tried), spent)
 
 
-def _short(
+def try_out(
     experiment: Experiment,
     setting: str,
     name: str,
@@ -215,6 +216,12 @@ def _short(
     choice: Mapping[str, Any],
     steps: int,
 ) -> float | None:
+    """The mean on validation episodes after a training with a choice of options; None if it is not finite.
+
+    Raises:
+        RunError: If an option does not fit.
+        TrainingError: If losses stay not finite.
+    """
     seed = experiment.seeds[0]
     learner = make_contestant(experiment, setting, name, seed, family, choice)
     settings = training_settings(experiment, name, steps, choice)
@@ -296,4 +303,5 @@ __all__ = [
     "plan_setting",
     "read_plan",
     "training_settings",
+    "try_out",
 ]
