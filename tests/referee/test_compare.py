@@ -345,6 +345,8 @@ def test_what_makes_no_honest_comparison_is_refused(monkeypatch, tmp_path, compa
     wrong = {"hypernetwork": {"kind": "hypernetwork"}, "p": {"kind": "maml", "steps": "many"}}
     with pytest.raises(RunError, match="Learner p in setting k5: .*str"):
         compare(experiment(learners=wrong), tmp_path / "c")
+    # What was refused has left nothing in the way of a second attempt.
+    assert not (tmp_path / "c").exists()
     monkeypatch.setitem(FAMILIES, "overlapping", Overlapping)
     record = {"k5": {"family": {**FAMILY, "name": "overlapping"}}}
     with pytest.raises(DataError, match="In setting k5 the test tasks share '99/99' and 0 more with the train tasks"):  # fmt: skip

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from netwright.artifacts import write_file
 from netwright.errors import RunError
 from netwright.referee.contest import Contestant, failure, run_contestant, write_result
 from netwright.referee.episodes import check_splits, metrics_of
-from netwright.referee.experiment import Experiment, experiment_of, read_experiment
+from netwright.referee.experiment import Experiment, read_experiment
 from netwright.referee.isolation import run_in_process
 from netwright.referee.plan import SettingPlan, make_contestant, plan_setting
 from netwright.tasks import TaskFamily
@@ -57,9 +59,11 @@ def compare(
         KeyboardInterrupt: On Ctrl-C; what is finished is kept.
     """
     folder = Path(folder)
-    _claim(experiment, folder, resume)
+    _check_folder(experiment, folder, resume)
     families = check_experiment(experiment)
-    with _alone(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), _one_thread():
+        write_file(folder / "experiment.yaml", experiment.to_yaml().encode())
         for setting, family in families.items():
             plan = plan_setting(experiment, setting, family, folder, say)
             for seed in experiment.seeds:
@@ -182,26 +186,28 @@ def _is_done(path: Path) -> bool:
     return path.exists() and read_result(path)["status"] == "done"
 
 
-def _claim(experiment: Experiment, folder: Path, resume: bool) -> None:
-    path = folder / "experiment.yaml"
-    if path.exists() and not resume:
+def _check_folder(experiment: Experiment, folder: Path, resume: bool) -> None:
+    if (folder / "experiment.yaml").exists() and not resume:
         raise RunError(
             f"{folder} holds a comparison already, expected a new folder. Resume it (`--resume {folder}`) or "
             "choose another folder."
         )
-    if resume:
-        saved = experiment_in(folder)
-        if saved.hash != experiment.hash:
-            raise RunError(
-                f"{folder} holds experiment {saved.hash} ({saved.name}), expected {experiment.hash}. "
-                "Resume it as it was started, or choose another folder."
-            )
-        return
-    # Written out and read back: the file in the folder is what decides.
-    again = experiment_of(experiment.model_dump(mode="json"))
-    assert again.hash == experiment.hash
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(path, experiment.to_yaml().encode())
+    if resume and (saved := experiment_in(folder)).hash != experiment.hash:
+        raise RunError(
+            f"{folder} holds experiment {saved.hash} ({saved.name}), expected {experiment.hash}. "
+            "Resume it as it was started, or choose another folder."
+        )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """While entered, torch has one thread, as contestants have: their bits depend on it, and so do timings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

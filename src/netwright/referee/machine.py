@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-import resource
 import sys
 from pathlib import Path
 
@@ -38,6 +37,8 @@ def peak_memory_mb() -> float:
     for line in status.read_text().splitlines() if status.exists() else []:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
+    import resource  # Of Unix alone.
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 1024
 
