@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import netwright as nw
 from netwright.conditioners import CONDITIONERS
 from netwright.generators import GENERATORS
+from netwright.learners.catalogue import LEARNERS
+from netwright.referee import experiment_of
 from netwright.tasks import FAMILIES
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +33,16 @@ def test_examples_print_what_their_page_says(page, code, output, tmp_path, monke
     assert printed.getvalue() == output
 
 
+def test_experiments_in_pages_hold_together():
+    blocks = [
+        b for page in PAGES for b in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    experiments = [block for block in blocks if "reference:" in block]
+    assert experiments
+    for block in experiments:
+        experiment_of(yaml.safe_load(block))
+
+
 def test_there_are_examples():
     assert len(EXAMPLES) >= 4
 
@@ -43,7 +56,7 @@ def test_links_between_pages_lead_somewhere(page):
 def test_every_member_of_a_family_is_documented():
     pages = "\n".join(page.read_text() for page in PAGES)
     names = [cls.__name__ for cls in CONDITIONERS.values()]
-    for name in [*GENERATORS, *FAMILIES, *names]:
+    for name in [*GENERATORS, *FAMILIES, *LEARNERS, *names]:
         assert f"`{name}`" in pages, name
 
 

@@ -47,7 +47,7 @@ DRAWING = [
         "static",
     ],
     ["tasks", "objectives"],
-    ["learners", "training", "evaluation"],
+    ["learners", "training", "evaluation", "referee"],
     ["search"],
     ["serving", "estimators", "apps", "cli", FRONT_DOOR],
 ]

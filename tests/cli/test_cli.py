@@ -79,7 +79,16 @@ def trained(tmp_path_factory):
 def test_help_comes_without_torch():
     code = "import sys; sys.argv = ['netwright', '--help']; import netwright.cli as c\ntry: c.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules, 'torch'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("demo", "train", "evaluate", "generate", "predict", "doctor"):
+    for command in (
+        "demo",
+        "train",
+        "evaluate",
+        "compare",
+        "ablate",
+        "generate",
+        "predict",
+        "doctor",
+    ):
         assert command in done.stdout
 
 

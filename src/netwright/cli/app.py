@@ -28,6 +28,28 @@ Shifts = Annotated[
     int | None,
     typer.Option(help="Read each support picture with copies shifted by so many pixels."),
 ]
+Seeds = Annotated[int, typer.Option(help="How many; one allows no claim.")]
+Budget = Annotated[
+    str,
+    typer.Option(help="steps=5000, cpu=30m (s, m or h), or patience=5, perhaps ,most_steps=20000."),
+]
+ComparisonFolder = Annotated[
+    Path | None, typer.Option(help="Where results go; by default below runs/.")
+]
+Resume = Annotated[Path | None, typer.Option(help="Go on with this folder.")]
+Ways = Annotated[int | None, typer.Option(help="Classes per task (pictures).")]
+Shots = Annotated[int | None, typer.Option(help="Support examples per class, or per task.")]
+Queries = Annotated[int | None, typer.Option(help="Query examples per class, or per task.")]
+Task = Annotated[str | None, typer.Option(help="Column that names the task (tables).")]
+Target = Annotated[str | None, typer.Option(help="Column to predict (tables).")]
+Channels = Annotated[
+    int | None, typer.Option(help="Channels of a child for pictures; by default 8.")
+]
+Hidden = Annotated[
+    str | None, typer.Option(help="Hidden widths of a child for vectors; by default 40,40.")
+]
+TestEpisodes = Annotated[int, typer.Option(help="Test tasks, the same for all.")]
+ValidationEpisodes = Annotated[int, typer.Option(help="Validation tasks, for every choice.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
@@ -180,6 +202,150 @@ def evaluate(
         data_root=data_root,
         as_json=as_json,
     )
+
+
+@app.command()
+def compare(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FAMILY_OR_EXPERIMENT",
+            help="What `train` takes as a family, or an experiment: a .yaml file.",
+        ),
+    ] = None,
+    learners: Annotated[
+        str, typer.Option(help="Kinds of learners, with commas between; see docs/comparing.md.")
+    ] = "hypernetwork,maml,reptile,joint,joint+tune,scratch,nearest-neighbours",
+    seeds: Seeds = 3,
+    budget: Budget = "steps=5000",
+    folder: ComparisonFolder = None,
+    resume: Resume = None,
+    ways: Ways = None,
+    shots: Shots = None,
+    queries: Queries = None,
+    task: Task = None,
+    target: Target = None,
+    channels: Channels = None,
+    hidden: Hidden = None,
+    test_episodes: TestEpisodes = 600,
+    validation_episodes: ValidationEpisodes = 200,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether all in the experiment holds together.")
+    ] = False,
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Hypernetworks and their rivals on the same child and the same tasks: `netwright compare sine --learners hypernetwork,maml`."""
+    from netwright.cli.compare import run_compare
+
+    family_options = {
+        "ways": ways,
+        "shots": shots,
+        "queries": queries,
+        "task": task,
+        "target": target,
+    }
+    run_compare(
+        source, learners=learners, seeds=seeds, budget=budget, folder=folder, resume=resume,
+        family_options={name: value for name, value in family_options.items() if value is not None},
+        channels=channels, hidden=hidden, test_episodes=test_episodes,
+        validation_episodes=validation_episodes, check=check, data_root=data_root, quiet=quiet,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def ablate(
+    source: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="What `train` takes as a family.")
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A choice and its values, such as generator=dense,slots; emission, size, width, anchor, "
+            "head, or an option of the generator such as learns_base. One varies at a time."
+        ),
+    ] = None,
+    seeds: Seeds = 3,
+    budget: Budget = "steps=5000",
+    folder: ComparisonFolder = None,
+    resume: Resume = None,
+    ways: Ways = None,
+    shots: Shots = None,
+    queries: Queries = None,
+    task: Task = None,
+    target: Target = None,
+    channels: Channels = None,
+    hidden: Hidden = None,
+    test_episodes: TestEpisodes = 600,
+    validation_episodes: ValidationEpisodes = 200,
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What each choice of a hypernetwork does, one varied at a time around the default."""
+    from netwright.cli.compare import run_ablate
+
+    family_options = {
+        "ways": ways,
+        "shots": shots,
+        "queries": queries,
+        "task": task,
+        "target": target,
+    }
+    run_ablate(
+        source, vary=vary or [], seeds=seeds, budget=budget, folder=folder, resume=resume,
+        family_options={name: value for name, value in family_options.items() if value is not None},
+        channels=channels, hidden=hidden, test_episodes=test_episodes,
+        validation_episodes=validation_episodes, data_root=data_root, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def tune(
+    source: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="What `train` takes as a family.")
+    ] = None,
+    learner: Annotated[str, typer.Option(help="A kind of learner.")] = "hypernetwork",
+    trials: Annotated[int, typer.Option(help="Trainings, those in the folder counted in.")] = 20,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(help="An option and its values: size=32,64 or learning_rate=1e-4:1e-2:log."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of each training.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="Decides what is proposed.")] = 0,
+    folder: ComparisonFolder = None,
+    resume: Resume = None,
+    ways: Ways = None,
+    shots: Shots = None,
+    queries: Queries = None,
+    task: Task = None,
+    target: Target = None,
+    channels: Channels = None,
+    hidden: Hidden = None,
+    validation_episodes: ValidationEpisodes = 200,
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search a learner's options on validation tasks; test tasks are never drawn."""
+    from netwright.cli.tune import run_tune
+
+    family_options = {
+        "ways": ways,
+        "shots": shots,
+        "queries": queries,
+        "task": task,
+        "target": target,
+    }
+    run_tune(
+        source, learner=learner, trials=trials, search=search or [], steps=steps, seed=seed,
+        folder=folder, resume=resume,
+        family_options={name: value for name, value in family_options.items() if value is not None},
+        channels=channels, hidden=hidden, validation_episodes=validation_episodes,
+        data_root=data_root, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
 
 
 @app.command()

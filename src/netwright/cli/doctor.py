@@ -12,6 +12,7 @@ from netwright.cli.output import print_json, print_table
 _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
+    "hpo": ("optuna",),
     "plot": ("matplotlib",),
     "stats": ("scipy", "statsmodels"),
     "table": ("pyarrow",),

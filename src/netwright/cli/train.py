@@ -101,12 +101,17 @@ def _new_hypernetwork(
     channels: int | None,
     hidden: str | None,
 ) -> Hypernetwork:
-    widths = None if hidden is None else _widths(hidden)
+    widths = None if hidden is None else parse_widths(hidden)
     child = default_child(family.shape, channels=channels, hidden=widths)
     return make_hypernetwork(family.shape, seed=seed, child=child, **options)
 
 
-def _widths(hidden: str) -> tuple[int, ...]:
+def parse_widths(hidden: str) -> tuple[int, ...]:
+    """Widths of hidden layers from a text such as 40,40.
+
+    Raises:
+        RunError: If it is none.
+    """
     try:
         return tuple(int(width) for width in hidden.split(",") if width)
     except ValueError:
@@ -142,4 +147,4 @@ def _report(
     print(f"next: netwright evaluate {folder}")
 
 
-__all__ = ["family_record", "run_train"]
+__all__ = ["family_record", "parse_widths", "run_train"]

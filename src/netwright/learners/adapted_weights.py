@@ -1,5 +1,6 @@
 """Gradient steps on the weights of a child, learned through: MAML and its family."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
@@ -104,6 +105,17 @@ class AdaptedWeights(Writer):
             keeps_graph=self.training and self.order == 2,
         )
         return found if self.training else {name: value.detach() for name, value in found.items()}
+
+    def with_steps_at_use(self, steps: int) -> "AdaptedWeights":
+        """The same writer, with the same learned numbers, taking another number of steps in use.
+
+        Raises:
+            RunError: If the number is below 0.
+        """
+        check_inner(self.steps, steps, self.rate)
+        other = copy.copy(self)
+        other.steps_at_use = steps
+        return other
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""

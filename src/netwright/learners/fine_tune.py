@@ -1,6 +1,7 @@
 """Gradient steps on the support set, from given initial weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError
-from netwright.learners.base import Learner, Predictor
+from netwright.learners.base import Cost, Learner, Predictor, cost_of_child
 from netwright.objectives import Objective
 
 
@@ -42,7 +43,31 @@ class FineTune(Learner):
     def adapt(self, condition: Condition) -> Predictor:
         """Tune the children of T tasks."""
         params = self.trajectory(condition, [self.steps])[0]
-        return lambda x: self.child(params, x)
+        return _predictor(self.child, params)
+
+    def cost(self, condition: Condition) -> Cost:
+        """Nothing is trained beforehand; one child is kept per task."""
+        params = {name: value.unsqueeze(0) for name, value in self.initial.items()}
+        return cost_of_child(None, self.child, params)
+
+    def chosen(self, **options: Any) -> "FineTune":
+        """The same from the same start, with other `steps` or another `rate`."""
+        if options.keys() - {"steps", "rate"}:
+            return super().chosen(**options)
+        own = {"steps": self.steps, "rate": self.rate, **options}
+        return FineTune(self.child, self.initial, self.objective, **own)
+
+    def adapt_each(
+        self, condition: Condition, choices: Sequence[Mapping[str, Any]]
+    ) -> list[Predictor]:
+        """As for all learners; fewer steps are met on the way to more of the same rate."""
+        wanted = [{"steps": self.steps, "rate": self.rate, **choice} for choice in choices]
+        found: dict[tuple[int, float], dict[str, Tensor]] = {}
+        for rate in dict.fromkeys(choice["rate"] for choice in wanted):
+            at = sorted({choice["steps"] for choice in wanted if choice["rate"] == rate})
+            reached = self.chosen(rate=rate).trajectory(condition, at)
+            found |= {(steps, rate): params for steps, params in zip(at, reached, strict=True)}
+        return [_predictor(self.child, found[c["steps"], c["rate"]]) for c in wanted]
 
     def trajectory(self, condition: Condition, at: list[int]) -> list[dict[str, Tensor]]:
         """Params after each number of steps in `at`, ascending: one run serves to choose among them.
@@ -69,6 +94,8 @@ class FineTune(Learner):
                 self._step(params, examples, optimiser)
         return found
 
+    # Adapting needs gradients, also where what is made of it is only looked at.
+    @torch.enable_grad()
     def _step(
         self, params: dict[str, Tensor], examples: ExampleSet, optimiser: torch.optim.Optimizer
     ) -> None:
@@ -77,3 +104,7 @@ class FineTune(Learner):
         # The sum over tasks: each task's gradient is that of its own loss.
         self.objective.score(outputs, examples).loss.sum().backward()
         optimiser.step()
+
+
+def _predictor(child: Child, params: Mapping[str, Tensor]) -> Predictor:
+    return lambda x: child(params, x)

@@ -9,7 +9,7 @@ from netwright.anchors import Prototype
 from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.errors import ConditionError
-from netwright.learners.base import Learner, Predictor
+from netwright.learners.base import Cost, Learner, Predictor, cost_of_child
 
 
 class NearestMean(Learner):
@@ -34,6 +34,14 @@ class NearestMean(Learner):
         Raises:
             ConditionError: If there are no examples.
         """
+        params = self._params(condition)
+        return lambda x: self.child(params, x)
+
+    def cost(self, condition: Condition) -> Cost:
+        """Nothing is trained here; a child whose head is the class means of the first task."""
+        return cost_of_child(None, self.child, self._params(condition.rows(slice(0, 1))))
+
+    def _params(self, condition: Condition) -> dict[str, Tensor]:
         examples = condition.examples
         if examples is None:
             raise ConditionError("Class means need examples, found none.")
@@ -42,4 +50,4 @@ class NearestMean(Learner):
         with torch.no_grad():
             weight, bias = self.anchor(self.child.features(params, examples.x), examples)
         head = {f"{self.child.class_head}.weight": weight, f"{self.child.class_head}.bias": bias}
-        return lambda x: self.child({**params, **head}, x)
+        return {**params, **head}

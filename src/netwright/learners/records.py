@@ -11,6 +11,7 @@ from netwright.learners.adapted_embedding import AdaptedEmbedding
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.cavia import Cavia
 from netwright.learners.closed_form import ClosedForm
+from netwright.learners.joint_classes import JointClassifier
 from netwright.learners.reptile import Reptile
 from netwright.learners.start import Start
 from netwright.writer import Writer
@@ -71,12 +72,17 @@ def _closed_form(record: dict[str, Any], child: Child | None) -> Writer:
     return ClosedForm(_start(record["start"], child).child, anchor=record["anchor"])
 
 
+def _joint_classifier(record: dict[str, Any], child: Child | None) -> Writer:
+    return JointClassifier(architecture_from_record(record["child"]), record["classes"])
+
+
 _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "adapted-embedding": _adapted_embedding,
     "adapted-weights": _adapted_weights,
     "cavia": _cavia,
     "closed-form": _closed_form,
     "hypernetwork": _hypernetwork,
+    "joint-classifier": _joint_classifier,
     "reptile": _reptile,
     "start": _start,
 }

@@ -1,5 +1,6 @@
 """Reptile: move the start towards where gradient steps lead."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,18 @@ class Reptile(Writer):
                 value.grad = shared.mean(dim=0)
         metrics = {name: value[finite] for name, value in score.metrics.items()}
         return Score(score.loss[finite], metrics)
+
+    def with_steps_at_use(self, steps: int) -> "Reptile":
+        """The same writer, with the same learned numbers, taking another number of steps in use.
+
+        Raises:
+            RunError: If the number is below 0.
+        """
+        other = copy.copy(self)
+        # The copy's parts are its own: setting one must not reach into this writer.
+        other._modules = {**self._modules, "adapted": self.adapted.with_steps_at_use(steps)}
+        other.steps_at_use = steps
+        return other
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""

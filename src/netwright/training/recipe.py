@@ -1,8 +1,9 @@
 """From a record to a hypernetwork and its tasks, and a good default record for any task family."""
 
+import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ def default_conditioner(
     return parts[0] if len(parts) == 1 else Compose(parts, dropout=CONDITION_DROPOUT)
 
 
+def default_generator(shape: TaskShape) -> str:
+    """Name of a generator that suits the default child of a family's tasks."""
+    return "layer-tokens" if len(shape.x) == 3 else "dense"
+
+
 def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
     if channels is None:
         channels = 128 if len(shape.x) == 1 else 64
@@ -106,12 +112,11 @@ def make_hypernetwork(
     Raises:
         RunError: If an option is unknown or does not fit.
     """
-    generator = generator or ("layer-tokens" if len(shape.x) == 3 else "dense")
     with seeded_weights(seed):
         return Hypernetwork(
             Child(child or default_child(shape)),
             conditioner or default_conditioner(shape, size=size, channels=encoder_channels),
-            generator,
+            generator or default_generator(shape),
             head=head,  # type: ignore[arg-type]
             **generator_options,
         )
@@ -137,25 +142,46 @@ def build_family(record: Mapping[str, Any], **overrides: Any) -> TaskFamily:
         DataError: If its data cannot be read.
     """
     options = {**record, **{k: v for k, v in overrides.items() if v is not None}}
+    check_family(options)
+    name = options.pop("name")
+    return FAMILIES[name](**options)
+
+
+def check_family(record: Mapping[str, Any], place: str = "") -> None:
+    """Refuse the record of a family that does not exist, or without what it needs; no data is read.
+
+    Args:
+        record: {"name": name in `FAMILIES`, **options}.
+        place: Where it stands in a file, if it does.
+
+    Raises:
+        RunError: If the name or an option is unknown.
+    """
+    options = dict(record)
     name = options.pop("name", None)
+    where = f"`{place}`: " if place else ""
     if name not in FAMILIES:
         raise RunError(
-            f"Task family {name!r} is not known, expected one of {sorted(FAMILIES)}, "
-            "a folder of pictures, or a CSV or Parquet file."
+            f"{where}Task family {name!r} is not known, expected one of {sorted(FAMILIES)}, "
+            f"a folder of pictures, or a CSV or Parquet file.{_nearest(str(name), FAMILIES)}"
         )
     known = inspect.signature(FAMILIES[name]).parameters
     if unknown := sorted(options.keys() - known.keys()):
         raise RunError(
-            f"Task family {name!r} has no option {unknown[0]!r}, expected some of {list(known)}. "
-            "Leave that option out."
+            f"{where}Task family {name!r} has no option {unknown[0]!r}, expected some of {list(known)}. "
+            f"Leave that option out.{_nearest(unknown[0], known)}"
         )
     needed = [k for k, p in known.items() if p.default is p.empty and k not in options]
     if needed:
         raise RunError(
-            f"Task family {name!r} needs the option {needed[0]!r}, expected it beside "
+            f"{where}Task family {name!r} needs the option {needed[0]!r}, expected it beside "
             f"{sorted(options)}. Give it."
         )
-    return FAMILIES[name](**options)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def build_hypernetwork(run: Run) -> Hypernetwork:
@@ -231,8 +257,10 @@ def _hypernetwork(writer: Writer, name: str) -> Hypernetwork:
 __all__ = [
     "build_family",
     "build_hypernetwork",
+    "check_family",
     "default_child",
     "default_conditioner",
+    "default_generator",
     "load_hypernetwork",
     "load_writer",
     "make_hypernetwork",
