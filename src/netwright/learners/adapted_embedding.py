@@ -10,7 +10,7 @@ from netwright.conditioners import Embedding
 from netwright.conditions import Condition
 from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
-from netwright.learners.adapted_weights import check_inner, examples_of
+from netwright.learners.adapted_weights import check_inner, examples_of, taking_steps
 from netwright.learners.inner_loop import Values, descend
 from netwright.objectives import OBJECTIVES
 from netwright.writer import Writer
@@ -87,6 +87,14 @@ class AdaptedEmbedding(Writer):
                 keeps_graph=self.training and self.order == 2,
             )
             return write(found if self.training else {"z": found["z"].detach()})
+
+    def with_steps_at_use(self, steps: int) -> "AdaptedEmbedding":
+        """The same writer, with the same learned numbers, taking another number of steps in use.
+
+        Raises:
+            RunError: If the number is below 0.
+        """
+        return taking_steps(self, steps)
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -112,10 +112,7 @@ class AdaptedWeights(Writer):
         Raises:
             RunError: If the number is below 0.
         """
-        check_inner(self.steps, steps, self.rate)
-        other = copy.copy(self)
-        other.steps_at_use = steps
-        return other
+        return taking_steps(self, steps)
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""
@@ -130,6 +127,34 @@ class AdaptedWeights(Writer):
         if self.log_rates is None:
             return [self.rate] * len(self.adapted)
         return [log_rate.exp() for log_rate in self.log_rates]
+
+
+@runtime_checkable
+class TakesSteps(Protocol):
+    """A writer that takes gradient steps, in use perhaps another number of them than in training."""
+
+    steps: int
+    steps_at_use: int
+    rate: float
+
+    def with_steps_at_use(self, steps: int) -> Self:
+        """The same writer, with the same learned numbers, taking another number of steps in use."""
+        ...
+
+
+W = TypeVar("W", bound=TakesSteps)
+
+
+def taking_steps(writer: W, steps: int) -> W:
+    """A copy of a writer, with the same learned numbers, that takes another number of steps in use.
+
+    Raises:
+        RunError: If the number is below 0.
+    """
+    check_inner(writer.steps, steps, writer.rate)
+    other = copy.copy(writer)
+    other.steps_at_use = steps
+    return other
 
 
 def check_inner(steps: int, steps_at_use: int | None, rate: float) -> None:
@@ -165,4 +190,11 @@ def examples_of(condition: Condition) -> ExampleSet:
     return condition.examples.cleared()
 
 
-__all__ = ["AdaptedWeights", "adapted_names", "check_inner", "examples_of"]
+__all__ = [
+    "AdaptedWeights",
+    "TakesSteps",
+    "adapted_names",
+    "check_inner",
+    "examples_of",
+    "taking_steps",
+]

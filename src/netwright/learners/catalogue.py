@@ -18,8 +18,10 @@ from netwright.emission import EMISSIONS, Emission, LowRank, emission_of
 from netwright.errors import RunError
 from netwright.generators import GENERATORS
 from netwright.hypernetwork import Hypernetwork
+from netwright.learners.adapted_embedding import AdaptedEmbedding
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.base import Learner
+from netwright.learners.cavia import Cavia
 from netwright.learners.closed_form import ClosedForm
 from netwright.learners.estimator import Estimator
 from netwright.learners.fine_tune import FineTune
@@ -191,6 +193,56 @@ def _generate_and_adapt(
     )
 
 
+def _generate_and_adapt_embedding(
+    family: TaskFamily,
+    child: Architecture,
+    *,
+    steps: int = 1,
+    steps_at_use: int | None = None,
+    rate: float = 0.1,
+    order: int = 2,
+    **options: Any,
+) -> Learner:
+    start = _hypernetwork(family, child, **options)
+    kind = family.shape.kind
+    return Generate(
+        AdaptedEmbedding(
+            start, kind, steps=steps, steps_at_use=steps_at_use, rate=rate, order=order
+        )
+    )
+
+
+def _cavia(
+    family: TaskFamily,
+    child: Architecture,
+    *,
+    context: int | None = None,
+    steps: int = 2,
+    steps_at_use: int | None = None,
+    rate: float = 0.5,
+) -> Learner:
+    """As in the paper: a context beside the input of an MLP, or one that scales and shifts maps of pictures."""
+    is_mlp = isinstance(child, MLP)
+    rules = [
+        rule for rule in rules_of("concat" if is_mlp else "film", child) if not _is_of_head(rule)
+    ]
+    head = [(f"{child.class_head}.*", "shared")] if child.class_head else []
+    return Generate(
+        Cavia(
+            Child(child, emissions=[*head, *rules]),
+            family.shape.kind,
+            context=context or (5 if is_mlp else 100),
+            steps=steps,
+            steps_at_use=steps_at_use,
+            rate=rate,
+        )
+    )
+
+
+def _is_of_head(rule: tuple[str, Emission | str]) -> bool:
+    return rule[0].startswith("head.")
+
+
 def _maml(
     order: int,
     adapts: Literal["all", "head"],
@@ -332,13 +384,19 @@ _SCRATCH = {"rate": (0.003, 0.01, 0.03), "steps": (5, 20, 50, 100)}
 # Names live on in experiments and their results: never reuse one.
 LEARNERS: dict[str, Kind] = {
     "anil": Kind(partial(_maml, 2, "head", "fixed"), _WIDE, _STEPS),
-    # cavia and its like, whose embedding takes gradient steps: one line with an `AdaptedEmbedding`.
+    "cavia": Kind(_cavia, {"rate": (0.1, 0.5, 2.0)}, _STEPS),
     "concat": Kind(partial(_generate, emission="concat"), passes_on=_hypernetwork),
     "film": Kind(partial(_generate, emission="film"), passes_on=_hypernetwork),
     "fomaml": Kind(partial(_maml, 1, "all", "fixed"), _WIDE, _STEPS),
     "hypernetwork": Kind(_generate, passes_on=_hypernetwork),
     "hypernetwork+adapt": Kind(
         _generate_and_adapt, _WIDE, {"steps_at_use": (0, 1, 5)}, passes_on=_hypernetwork
+    ),
+    "hypernetwork+embedding": Kind(
+        _generate_and_adapt_embedding,
+        {"rate": (0.01, 0.1, 1.0)},
+        {"steps_at_use": (0, 1, 5)},
+        passes_on=_hypernetwork,
     ),
     "joint": Kind(_joint),
     "joint+tune": Kind(_joint_and_tune, at_use=_TUNING),

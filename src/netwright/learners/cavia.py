@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.errors import RunError
-from netwright.learners.adapted_weights import check_inner, examples_of
+from netwright.learners.adapted_weights import check_inner, examples_of, taking_steps
 from netwright.learners.inner_loop import Values, descend
 from netwright.learners.start import Start
 from netwright.objectives import OBJECTIVES
@@ -97,6 +97,14 @@ class Cavia(Writer):
             keeps_graph=self.training,
         )
         return write(found if self.training else {"context": found["context"].detach()})
+
+    def with_steps_at_use(self, steps: int) -> "Cavia":
+        """The same writer, with the same learned numbers, taking another number of steps in use.
+
+        Raises:
+            RunError: If the number is below 0.
+        """
+        return taking_steps(self, steps)
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""

@@ -7,9 +7,8 @@ import torch
 
 from netwright.conditions import Condition
 from netwright.errors import RunError
-from netwright.learners.adapted_weights import AdaptedWeights
+from netwright.learners.adapted_weights import TakesSteps
 from netwright.learners.base import Cost, Learner, Predictor, cost_of_child
-from netwright.learners.reptile import Reptile
 from netwright.writer import Writer
 
 
@@ -45,9 +44,7 @@ class Generate(Learner):
         """
         if not options:
             return self
-        if options.keys() != {"steps_at_use"} or not isinstance(
-            self.writer, AdaptedWeights | Reptile
-        ):
+        if options.keys() != {"steps_at_use"} or not isinstance(self.writer, TakesSteps):
             raise RunError(
                 f"{type(self.writer).__name__} cannot change {sorted(options)} after training, expected "
                 "`steps_at_use` of a writer that takes gradient steps. Leave it out."

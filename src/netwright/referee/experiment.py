@@ -228,7 +228,7 @@ def child_of(record: Mapping[str, Any] | None, shape: TaskShape) -> Architecture
     options = dict(record)
     family = options.pop("name")
     outputs = "classes" if shape.kind == "exchangeable-classes" else "outputs"
-    follows = {"inputs": prod(shape.x), "image": shape.x, outputs: shape.outputs}
+    follows = {"inputs": prod(n or 1 for n in shape.x), "image": shape.x, outputs: shape.outputs}
     fields = ARCHITECTURES[family].__dataclass_fields__
     return from_record(
         {"family": family, **{n: v for n, v in follows.items() if n in fields}, **options}
