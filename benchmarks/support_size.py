@@ -18,6 +18,7 @@ import netwright as nw
 from netwright.evaluation import mean_estimate
 from netwright.rng import stream
 from netwright.tasks import Sine
+from netwright.training import seeded_weights
 
 sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
@@ -163,7 +164,8 @@ def quality_row(points: int) -> Row:
     seconds = 0.0
     for seed in SEEDS:
         family = Sine(shots=(50, 100), queries=50, noise=NOISE)
-        reader = nw.conditioners.Examples((1,), outputs=1, channels=64, inducing=points)
+        with seeded_weights(seed):
+            reader = nw.conditioners.Examples((1,), outputs=1, channels=64, inducing=points)
         hypernetwork = nw.make_hypernetwork(family.shape, seed=seed, conditioner=reader)
         result = nw.train(
             hypernetwork, family, steps=STEPS, tasks=TASKS, learning_rate=1e-3, weight_decay=0.0,

@@ -206,7 +206,7 @@ def accuracy_on_stripes(unlabelled):
 
 
 def test_rows_without_label_help_where_two_labelled_points_do_not_tell_the_classes_apart():
-    # One per class and a straight border: 0.91 is what training without them reaches here.
+    # Measured: 0.997 and 0.88.
     assert accuracy_on_stripes(unlabelled=20) > accuracy_on_stripes(unlabelled=0) + 0.04
 
 
