@@ -31,8 +31,10 @@ from records import Row, write_rows
 
 BATCH, EPOCHS, SHORT, LEFT_OUT = 64, 10, 2, 2_000
 WIDTH, NARROW = 16, 5
-CANDIDATES = (1e-3, 3e-3, 1e-2)
-RATES = {"plain": 3e-3, "hyper": 3e-3, "narrow": 3e-3}
+CANDIDATES = (1e-3, 3e-3, 1e-2, 3e-2)
+# The best of each; accuracies were, in this order of candidates:
+# plain 80.1, 81.5, 80.3, 81.7; hyper 73.2, 78.2, 79.7, 79.3; narrow 74.6, 78.4, 78.3, 79.5.
+RATES = {"plain": 3e-2, "hyper": 1e-2, "narrow": 3e-2}
 
 
 class Block(nn.Module):
