@@ -117,6 +117,7 @@ def test_of_classes_its_softmax_is_the_mean_of_probabilities(rng):
     expected = ensemble.all(x).softmax(dim=-1).mean(dim=0)
     assert ensemble.all(x).std(dim=0).min() > 0
     torch.testing.assert_close(ensemble(x).softmax(dim=-1), expected)
+    torch.testing.assert_close(ensemble(x), expected.log())
     assert ensemble.labels == ("a", "b", "c")
 
 

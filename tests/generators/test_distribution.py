@@ -77,6 +77,32 @@ def test_gradients_reach_mean_and_spread_through_a_sample():
     torch.testing.assert_close(factor.grad[..., 0], shared.expand(1, 2))
 
 
+def test_an_estimated_divergence_is_a_difference_of_log_densities(pair):
+    ours, theirs = pair
+    theta = ours.rsample(torch.Generator().manual_seed(0))
+    prior_mean, prior_std = torch.full((P,), 0.5).double(), torch.full((P,), 2.0).double()
+    prior = distributions.Independent(distributions.Normal(prior_mean, prior_std), 1)
+    found = ours.kl_at(theta, prior_mean, prior_std)
+    torch.testing.assert_close(found, theirs.log_prob(theta) - prior.log_prob(theta))
+
+
+def test_at_the_posterior_no_sample_of_the_lower_bound_has_a_gradient():
+    """Linear regression, whose posterior is a Gaussian in closed form."""
+    rng = torch.Generator().manual_seed(0)
+    x, y = torch.randn(6, 3, generator=rng).double(), torch.randn(6, generator=rng).double()
+    covariance = torch.linalg.inv(torch.eye(3) + x.T @ x / 0.25)
+    mean = (covariance @ x.T @ y / 0.25)[None].requires_grad_()
+    factor = torch.linalg.cholesky(covariance)[None].requires_grad_()
+    q = WeightDistribution(mean, factor=factor)
+    prior = torch.zeros(3).double(), torch.ones(3).double()
+    for noisy in (False, True):
+        theta = q.rsample(rng)
+        loss = 0.5 * (y - theta @ x.T).square().sum() / 0.25
+        loss = loss + (q.kl(*prior) if noisy else q.kl_at(theta, *prior)).sum()
+        gradients = torch.autograd.grad(loss, [mean, factor])
+        assert all(bool((g.abs() > 1e-6).any()) == noisy for g in gradients)
+
+
 def test_theta_and_priors_of_another_child_are_refused(pair):
     ours, _ = pair
     with pytest.raises(ShapeError, match=r"`theta` is \[3, 4\], expected \[T=3, P=5\]"):
@@ -85,3 +111,5 @@ def test_theta_and_priors_of_another_child_are_refused(pair):
         ours.kl(torch.zeros(2), torch.ones(2))
     with pytest.raises(ShapeError, match=r"`prior_std` is \[2\], expected \[P=5\]"):
         ours.kl(torch.zeros(5), torch.ones(2))
+    with pytest.raises(ShapeError, match=r"`prior_std` is \[2\], expected \[P=5\]"):
+        ours.kl_at(ours.mean, torch.zeros(5), torch.ones(2))

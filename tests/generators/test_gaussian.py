@@ -130,6 +130,20 @@ def test_a_prior_can_be_given(rng):
     torch.testing.assert_close(hypernetwork.write(condition).penalty, expected)
 
 
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_path_penalty_is_the_divergence_on_average_and_exact_in_use(covariance, rng):
+    hypernetwork = make(covariance, prior_std=0.2, penalty="path", initial_std=0.5).train()
+    condition = make_condition(1, rng, "examples").rows(torch.zeros(5_000, dtype=torch.long))
+    with torch.no_grad():
+        penalty = hypernetwork.write(condition).penalty
+        expected = hypernetwork.eval().write(condition.rows(slice(0, 1))).penalty
+        q = hypernetwork.distribution(condition.rows(slice(0, 1)))
+    torch.testing.assert_close(expected, q.kl(*hypernetwork.generator.prior))
+    error = float(penalty.std()) / 5_000**0.5
+    assert error > 0
+    assert abs(float(penalty.mean() - expected)) < 5 * error
+
+
 def test_writing_with_a_penalty_is_writing(rng):
     for generator in ("dense", "gaussian"):
         hypernetwork = make_vector_hypernetwork(generator)
@@ -180,6 +194,7 @@ def test_a_prior_around_constants_is_kept_with_the_weights(rng):
         ),
         ({"covariance": "low-rank", "rank": 0}, "`rank` is 0 and"),
         ({"covariance": "full", "hidden_": 1}, "Gaussian cannot take these options"),
+        ({"penalty": "none"}, r"`penalty` is 'none', expected one of \['exact', 'path'\]"),
         (
             {"initial_std": 0.0},
             "`initial_std` is 0.0, expected a standard deviation of more than 0",

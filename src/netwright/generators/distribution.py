@@ -77,11 +77,32 @@ class WeightDistribution:
         Raises:
             ShapeError: If the prior is not [P].
         """
-        check_shape("prior_mean", prior_mean, "P", P=self.size)
-        check_shape("prior_std", prior_std, "P", P=self.size)
+        self._check_prior(prior_mean, prior_std)
         squared = self.variance() + (self.mean - prior_mean).square()
         prior_part = (squared / prior_std.square() + 2 * prior_std.log() - 1).sum(dim=1)
         return 0.5 * (prior_part - self._log_determinant())
+
+    def kl_at(self, theta: Tensor, prior_mean: Tensor, prior_std: Tensor) -> Tensor:
+        """Estimate of `kl` [T] from one sample per task, whose gradient runs through the samples alone.
+
+        Where this can be the true posterior, the gradient of an evidence lower bound has no noise there.
+
+        Args:
+            theta: Samples of this distribution, [T, P], from `rsample`.
+            prior_mean: [P].
+            prior_std: [P], more than 0.
+
+        Raises:
+            ShapeError: If theta is not [T, P], or the prior not [P].
+
+        References:
+            Roeder et al., Sticking the landing, arXiv:1703.09194.
+        """
+        self._check_prior(prior_mean, prior_std)
+        std, factor = (None if part is None else part.detach() for part in (self.std, self.factor))
+        stopped = replace(self, mean=self.mean.detach(), std=std, factor=factor)
+        prior = WeightDistribution(prior_mean.expand_as(theta), prior_std.expand_as(theta))
+        return stopped.log_prob(theta) - prior.log_prob(theta)
 
     def variance(self) -> Tensor:
         """Variance of each number, [T, P]."""
@@ -92,6 +113,10 @@ class WeightDistribution:
         """[T, P, P]."""
         own = self.mean.new_zeros(()) if self.std is None else self.std.square().diag_embed()
         return own if self.factor is None else own + self.factor @ self.factor.mT
+
+    def _check_prior(self, prior_mean: Tensor, prior_std: Tensor) -> None:
+        check_shape("prior_mean", prior_mean, "P", P=self.size)
+        check_shape("prior_std", prior_std, "P", P=self.size)
 
     def _squared(self, residual: Tensor) -> Tensor:
         """Squared Mahalanobis length of residuals [T, P], [T]."""

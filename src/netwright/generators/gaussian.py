@@ -23,6 +23,9 @@ from netwright.space import ParameterSpace
 Covariance = Literal["diagonal", "low-rank", "full"]
 """Numbers are spread on their own; share r directions of spread besides; or spread in any way."""
 
+Penalty = Literal["exact", "path"]
+"""The divergence itself, or its estimate at the sample that is written, with gradients through that alone."""
+
 # A full covariance takes P (P + 1) / 2 outputs of a head: 33 thousand here.
 MOST_FOR_FULL = 256
 RANK = 4
@@ -48,6 +51,8 @@ class Gaussian(StochasticGenerator):
         rank: K, shared directions of a low-rank covariance; by default 4.
         initial_std: Where spread starts, in units of the child's own initialisation.
         prior_std: If given, the prior is N(0, prior_std^2) for every number.
+        penalty: How `write` tells the divergence in training: `exact`, or `path` for
+            `WeightDistribution.kl_at`, which is noisy far from the answer and without noise at it.
         hidden: Width of the two hidden layers before the heads of the spread.
 
     Raises:
@@ -56,6 +61,7 @@ class Gaussian(StochasticGenerator):
     References:
         Blundell et al., Weight uncertainty in neural networks, arXiv:1505.05424.
         Krueger et al., Bayesian hypernetworks, arXiv:1710.04759.
+        Roeder et al., Sticking the landing, arXiv:1703.09194 (the path penalty).
     """
 
     def __init__(
@@ -69,12 +75,14 @@ class Gaussian(StochasticGenerator):
         rank: int | None = None,
         initial_std: float = INITIAL_DELTA,
         prior_std: float | None = None,
+        penalty: Penalty = "exact",
         hidden: int = 128,
     ) -> None:
         super().__init__(space, embedding_size)
-        _check_options(space, covariance, rank, initial_std, prior_std)
+        _check_options(space, covariance, rank, penalty)
+        _check_stds(initial_std=initial_std, prior_std=prior_std)
         self.covariance, self.hidden = covariance, hidden
-        self.initial_std, self.prior_std = initial_std, prior_std
+        self.initial_std, self.prior_std, self.penalty = initial_std, prior_std, penalty
         self.rank = (rank or RANK) if covariance == "low-rank" else None
         self.inner_name, self.inner = _inner_of(of, space, embedding_size, base)
         self.trunk = trunk_of(embedding_size, hidden)
@@ -95,6 +103,7 @@ class Gaussian(StochasticGenerator):
             "rank": self.rank,
             "initial_std": self.initial_std,
             "prior_std": self.prior_std,
+            "penalty": self.penalty,
             "hidden": self.hidden,
         }
 
@@ -110,7 +119,12 @@ class Gaussian(StochasticGenerator):
         """As a call, and the divergence [T] from the prior."""
         distribution = self.distribution(embedding)
         theta = distribution.rsample() if self.training else distribution.mean
-        return Written(self.space.unflatten(theta), distribution.kl(*self.prior))
+        penalty = (
+            distribution.kl_at(theta, *self.prior)
+            if self.training and self.penalty == "path"
+            else distribution.kl(*self.prior)
+        )
+        return Written(self.space.unflatten(theta), penalty)
 
     def distribution(self, embedding: Embedding) -> WeightDistribution:
         """The distribution over theta [T, P], in the order of the space."""
@@ -129,13 +143,7 @@ class Gaussian(StochasticGenerator):
         return WeightDistribution(mean, factor=factor)
 
 
-def _check_options(
-    space: ParameterSpace,
-    covariance: str,
-    rank: int | None,
-    initial_std: float,
-    prior_std: float | None,
-) -> None:
+def _check_options(space: ParameterSpace, covariance: str, rank: int | None, penalty: str) -> None:
     if covariance not in get_args(Covariance):
         raise RunError(
             f"`covariance` is {covariance!r}, expected one of {list(get_args(Covariance))}."
@@ -150,7 +158,12 @@ def _check_options(
             f"The child has {space.size} numbers to write, expected at most {MOST_FOR_FULL} for a full "
             'covariance. Use covariance="low-rank".'
         )
-    for name, value in (("initial_std", initial_std), ("prior_std", prior_std)):
+    if penalty not in get_args(Penalty):
+        raise RunError(f"`penalty` is {penalty!r}, expected one of {list(get_args(Penalty))}.")
+
+
+def _check_stds(**stds: float | None) -> None:
+    for name, value in stds.items():
         if value is not None and not 0 < value < float("inf"):
             raise RunError(f"`{name}` is {value}, expected a standard deviation of more than 0.")
 
