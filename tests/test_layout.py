@@ -143,7 +143,17 @@ def modules_after(statement: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-EXTRAS = {"matplotlib", "PIL", "pyarrow", "pandas", "onnx", "onnxscript", "onnxruntime", "scipy"}
+EXTRAS = {
+    "matplotlib",
+    "PIL",
+    "pyarrow",
+    "pandas",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "scipy",
+    "statsmodels",
+}
 
 
 def test_importing_netwright_pulls_in_nothing_heavier_than_torch():

@@ -13,6 +13,7 @@ NetwrightError
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
   RunError              (ValueError)    a run record or option that does not hold together
   TrainingError         (RuntimeError)  a training that cannot go on
+  StatisticsError       (ValueError)    scores from which nothing can be claimed
   MissingExtraError     (ImportError)   an optional dependency that is not installed
 """
 
@@ -55,6 +56,10 @@ class RunError(NetwrightError, ValueError):
 
 class TrainingError(NetwrightError, RuntimeError):
     """A training that cannot go on."""
+
+
+class StatisticsError(NetwrightError, ValueError):
+    """Scores, or an option, from which no statistical claim can be made."""
 
 
 class MissingExtraError(NetwrightError, ImportError):

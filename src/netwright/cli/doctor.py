@@ -13,6 +13,7 @@ _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
     "plot": ("matplotlib",),
+    "stats": ("scipy", "statsmodels"),
     "table": ("pyarrow",),
     "vision": ("pillow",),
 }

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import torch
 from torch import Tensor
 
 
@@ -31,23 +30,3 @@ def mean_estimate(values: Tensor, level: float = 0.95) -> Estimate:
     if n > 1:
         half = NormalDist().inv_cdf(0.5 + level / 2) * float(values.std()) / n**0.5
     return Estimate(mean, mean - half, mean + half, n)
-
-
-def calibration_error(logits: Tensor, y: Tensor, mask: Tensor, bins: int = 15) -> float:
-    """Expected calibration error: mean gap between confidence and accuracy over equal-width bins.
-
-    Args:
-        logits: [T, Q, C].
-        y: Classes, [T, Q].
-        mask: True where a query is real, [T, Q].
-        bins: Number of bins of confidence.
-
-    References:
-        Guo et al., On Calibration of Modern Neural Networks, arXiv:1706.04599.
-    """
-    confidence, predicted = logits[mask].softmax(dim=-1).max(dim=-1)
-    right = (predicted == y[mask]).double()
-    bin_of = (confidence * bins).long().clamp(max=bins - 1)
-    sums = torch.zeros(bins, dtype=torch.double)
-    gaps = sums.index_add(0, bin_of.cpu(), (right - confidence.double()).cpu())
-    return float(gaps.abs().sum() / len(right))
