@@ -44,7 +44,7 @@ DRAWING = [
         "dynamic",
     ],
     ["tasks", "objectives"],
-    ["learners", "training", "evaluation"],
+    ["learners", "training", "evaluation", "referee"],
     ["search"],
     ["serving", "estimators", "apps", "cli", FRONT_DOOR],
 ]
