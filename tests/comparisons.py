@@ -71,6 +71,16 @@ def write_comparison(
     return folder
 
 
+def changed(learner, seed, /, **fields):
+    """For `change`: other fields in the results of one learner with one seed."""
+
+    def change(result):
+        is_it = (result["learner"], result["seed"]) == (learner, seed)
+        return {**result, **fields} if is_it else result
+
+    return change
+
+
 def simulate(rng, setting, name, row, seed, shift, of_episode, metric):
     """One result file."""
     kind, mean, spread, size, adapt_ms, seconds = row

@@ -78,7 +78,8 @@ def axis_over(
 def _linear_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
     step = next(s for s in _steps((high - low) / most) if (high - low) / s <= most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return tuple(round(i * step, 12) for i in range(first, last + 1))
+    # Digits that come from adding up are cut off.
+    return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
 
 
 def _steps(least: float) -> Iterator[float]:

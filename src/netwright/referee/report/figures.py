@@ -1,5 +1,6 @@
 """Figures of one setting: learning curves, accuracy against bytes and support size, calibration."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -88,8 +89,11 @@ def pareto_figure(setting: SettingSummary) -> Figure | None:
     sizes = axis_over("deployed bytes", [size for size, _ in points.values()], label=bytes_text, margin=0.12, wide=4.0)  # fmt: skip
     frame = panel(sizes, _metric_axis(setting, ends))
     steps = [frame.at(*points[i]) for i in front]
-    parts = [frame.frame(), line(_stairs(frame, steps), "front")]
-    obstacles = []
+    stairs = _stairs(frame, steps)
+    parts = [frame.frame(), line(stairs, "front")]
+    obstacles = [
+        Box(x, min(y, v) - 1, u, max(y, v) + 1) for (x, y), (u, v) in itertools.pairwise(stairs)
+    ]
     for i, row in rows:
         assert row.mean is not None
         x, y = frame.at(*points[i])

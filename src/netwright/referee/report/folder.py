@@ -35,7 +35,7 @@ class Design(BaseModel):
     name: str
     question: str = ""
     hypotheses: tuple[str, ...] = ()
-    settings: dict[str, dict[str, Any]]
+    settings: dict[str, dict[str, dict[str, Any] | None]]
     metric: str
     reference: str
     learners: dict[str, dict[str, Any]]

@@ -27,7 +27,7 @@ class Box:
 def placed_labels(
     panel: Panel, labels: Sequence[tuple[Point, str]], obstacles: Iterable[Box]
 ) -> str:
-    """A label per point; each takes the place among eight that covers least.
+    """A label per point; each takes the place around it that covers least, the nearest of equal ones.
 
     Args:
         panel: What they should stay within.
@@ -40,7 +40,9 @@ def placed_labels(
     for point, name in labels:
         best = min(_places(point, name), key=lambda box: _cost(box, taken, panel))
         taken.append(best)
-        parts.append(text(best.left, best.bottom - 3, name))
+        # What stands left of its point ends there, however wide its letters turn out.
+        x, anchor = (best.right, "end") if best.right < point[0] else (best.left, "start")
+        parts.append(text(x, best.bottom - 3, name, anchor=anchor))
     return "".join(parts)
 
 
@@ -52,8 +54,10 @@ def _places(point: Point, name: str) -> list[Box]:
     order = [("right", "level"), ("left", "level"), ("middle", "above"), ("middle", "below")]
     order += [(side, place) for side in ("right", "left") for place in ("above", "below")]
     # Further away, for clusters.
-    tops |= {"high": y - 2 * GAP - height, "low": y + 2 * GAP}
-    order += [(side, place) for side in ("middle", "right", "left") for place in ("high", "low")]
+    for row in (1, 2, 3):
+        tops |= {f"high{row}": y - GAP - (row + 1) * height, f"low{row}": y + GAP + row * height}
+        places = (f"high{row}", f"low{row}")
+        order += [(side, place) for side in ("middle", "right", "left") for place in places]
     corners = ((lefts[side], tops[place]) for side, place in order)
     return [Box(left, top, left + width, top + height) for left, top in corners]
 

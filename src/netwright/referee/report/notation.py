@@ -1,7 +1,8 @@
 """How numbers are written: as many digits as their interval gives them."""
 
+import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from netwright.evaluation.statistics import Interval
 
@@ -93,6 +94,20 @@ def bytes_text(count: float | None) -> str:
         if count >= size:
             return f"{number_text(count / size)} {unit}"
     return f"{number_text(count)} B"
+
+
+def options_text(options: Mapping[str, object]) -> str:
+    """Options that are given, in words.
+
+    >>> options_text({"name": "sine", "hidden": [40, 40], "warps": None})
+    'name sine, hidden [40, 40]'
+    """
+    shown = (
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in options.items()
+        if value is not None
+    )
+    return ", ".join(shown) or NOTHING
 
 
 def share_text(share: float) -> str:

@@ -152,7 +152,7 @@ class Result(_File):
             return self.error or "failed without a word"
         for episode, score in enumerate(self.primary):
             if not math.isfinite(score):
-                return f"{self.metric} of test episode {episode} is {score}"
+                return f"{self.metric} of test episode {episode} is not finite"
         return ""
 
 

@@ -15,7 +15,7 @@ from netwright.referee.report.document import (
     Section,
     Table,
 )
-from netwright.referee.report.notation import share_text
+from netwright.referee.report.notation import NOTHING, options_text, share_text
 from netwright.referee.report.rank_figure import rank_figure
 from netwright.referee.report.sentences import (
     headline,
@@ -226,12 +226,12 @@ def _provenance(summary: Summary) -> Iterator[Block]:
     facts = [
         ("experiment (sha256 of experiment.yaml)", comparison.experiment_hash),
         ("seeds", ", ".join(map(str, design.seeds))),
-        ("budget", json.dumps(design.budget) if design.budget else "not stated"),
-        ("stopping rule", design.stopping_rule or "not stated"),
+        ("budget", options_text(design.budget or {})),
+        ("stopping rule", design.stopping_rule or NOTHING),
         ("statistics", f"{share_text(LEVEL)}, {CORRECTION.title()} within each setting; t intervals over seeds and episodes"),
     ]  # fmt: skip
-    facts += [(f"{s.name}: {name}", json.dumps(value)) for s in summary.settings for name, value in s.record.items()]  # fmt: skip
-    facts += [(f"{s.name}: test episodes", s.fingerprint or "–") for s in summary.settings]
+    facts += [(f"{s.name}: {name}", options_text(value)) for s in summary.settings for name, value in s.record.items() if value]  # fmt: skip
+    facts += [(f"{s.name}: test episodes", s.fingerprint or NOTHING) for s in summary.settings]
     found = provenance(comparison)
     facts += [("machine", machine) for machine in found["machines"]]
     facts += [("versions", ", ".join(f"{k} {v}" for k, v in one.items())) for one in found["versions"]]  # fmt: skip

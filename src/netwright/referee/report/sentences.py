@@ -42,7 +42,7 @@ def headline(summary: Summary) -> str:
         for name in ("losses", "ties", "wins", "no_claims")
     )
     total = wins + ties + losses + none
-    where = f"{_times(total, 'comparison')} ({_times(len(summary.settings), 'setting')})"
+    where = f"{counted(total, 'comparison')} ({counted(len(summary.settings), 'setting')})"
     return f"{reference}, the reference, in {where}: {_counts(wins, ties, losses, none)}."
 
 
@@ -97,6 +97,16 @@ def control_sentence(setting: SettingSummary, row: LearnerSummary) -> str:
     return "the condition hurts" if row.control.gain.high < 0 else "not shown to matter"
 
 
+def counted(count: int, word: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "loss"), counted(3, "loss"), counted(0, "seed")
+    ('1 loss', '3 losses', '0 seeds')
+    """
+    plural = {"loss": "losses"}.get(word, f"{word}s")
+    return f"{count} {word if count == 1 else plural}"
+
+
 def _overtaking(learner: str, reference: str, ahead: list[tuple[int, bool]]) -> str:
     shots = [number for number, _ in ahead]
     changes = [i for i in range(1, len(ahead)) if ahead[i][1] != ahead[i - 1][1]]
@@ -118,11 +128,11 @@ def _by(setting: SettingSummary, row: LearnerSummary, winner: str) -> str:
     if is_flipped:
         amount = Interval(-found.value, -found.high, -found.low, found.level, found.method)
     word = "higher" if setting.higher_is_better else "lower"
-    return f"{setting.metric} {word} by {interval_text(amount)}{_unit(setting)}"
+    return f"{setting.metric} {word} by {interval_text(amount)}"
 
 
 def _difference(setting: SettingSummary, difference: Interval) -> str:
-    return f"difference of {setting.metric} {interval_text(difference)}{_unit(setting)}"
+    return f"difference of {setting.metric} {interval_text(difference)}"
 
 
 def _corrected(setting: SettingSummary) -> str:
@@ -131,15 +141,6 @@ def _corrected(setting: SettingSummary) -> str:
     return f"corrected for {number_text(setting.comparisons)} comparisons"
 
 
-def _unit(setting: SettingSummary) -> str:
-    return f" {setting.unit}" if setting.unit else ""
-
-
 def _counts(wins: int, ties: int, losses: int, no_claims: int) -> str:
-    counts = [_times(wins, "win"), _times(ties, "tie"), _times(losses, "loss")]
+    counts = [counted(wins, "win"), counted(ties, "tie"), counted(losses, "loss")]
     return ", ".join([*counts, f"{no_claims} without a claim"] if no_claims else counts)
-
-
-def _times(count: int, word: str) -> str:
-    plural = {"loss": "losses"}.get(word, f"{word}s")
-    return f"{count} {word if count == 1 else plural}"

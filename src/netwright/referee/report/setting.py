@@ -118,7 +118,7 @@ class SettingSummary:
     """
 
     name: str
-    record: dict[str, Any]
+    record: dict[str, dict[str, Any] | None]
     metric: str
     unit: str
     higher_is_better: bool

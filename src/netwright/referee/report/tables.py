@@ -1,6 +1,5 @@
 """Tables of a report, from its numbers."""
 
-import json
 from collections.abc import Iterable
 
 from netwright.evaluation.statistics import Interval
@@ -13,10 +12,11 @@ from netwright.referee.report.notation import (
     column_text,
     interval_text,
     number_text,
+    options_text,
     p_text,
     share_text,
 )
-from netwright.referee.report.sentences import control_sentence
+from netwright.referee.report.sentences import control_sentence, counted
 from netwright.referee.report.setting import CORRECTION, LEVEL, LearnerSummary, SettingSummary
 
 LEARNER = Column("learner", "name")
@@ -26,13 +26,15 @@ def main_table(setting: SettingSummary) -> Table:
     """Every learner: how good, beside the reference, at what cost."""
     unit = f" ({setting.unit})" if setting.unit else ""
     better = "higher is better" if setting.higher_is_better else "lower is better"
+    over = "over both" if setting.seeds > 1 else "over episodes alone: of these networks"
     return Table(
         label=f"main-{setting.name}",
         caption=(
-            f"{setting.name}: {setting.metric}{unit}, {better}. Means over {setting.seeds} seeds and {setting.episodes} test "
-            f"episodes with {share_text(LEVEL)} intervals over both. Differences are learner less {setting.reference}, "
-            f"intervals and p corrected for {setting.comparisons} comparisons ({CORRECTION.title()}); d_z: mean of paired "
-            "differences over their spread; rank: mean over seeds and episodes, 1 is best. The verdict is the row's learner's."
+            f"{setting.name}: {setting.metric}{unit}, {better}. Means over {counted(setting.seeds, 'seed')} and "
+            f"{counted(setting.episodes, 'test episode')}, {share_text(LEVEL)} intervals {over}. Differences are learner less "
+            f"{setting.reference}, intervals and p corrected for {counted(setting.comparisons, 'comparison')} "
+            f"({CORRECTION.title()}); d_z: mean of paired differences over their spread; rank: mean over seeds and episodes, "
+            "1 is best. The verdict is the row's learner's."
         ),
         columns=(
             LEARNER,
@@ -69,7 +71,7 @@ def robust_table(setting: SettingSummary) -> Table:
         caption=(
             f"{setting.name}: interquartile mean over all seeds and episodes; how likely a seed of the learner beats one of "
             f"{setting.reference} by its mean. {share_text(LEVEL)} bootstrap intervals, not corrected and, with "
-            f"{setting.seeds} seeds, too narrow: verdicts do not rest on them."
+            f"{counted(setting.seeds, 'seed')}, too narrow: verdicts do not rest on them."
         ),
         columns=(LEARNER, Column("interquartile mean"), Column("probability of improvement")),
         rows=tuple(
@@ -220,7 +222,7 @@ def choice_table(choices: Iterable[Choice]) -> Table:
             Column("chosen", "text"),
         ),
         rows=tuple(
-            (c.learner, c.setting, str(c.seed), str(len(c.tried)), _options(c.chosen or {}))
+            (c.learner, c.setting, str(c.seed), str(len(c.tried)), options_text(c.chosen or {}))
             for c in choices
         ),
     )
@@ -239,7 +241,7 @@ def tried_table(choices: Iterable[Choice]) -> Table:
             Column("validation"),
         ),
         rows=tuple(
-            (c.learner, c.setting, str(c.seed), _options(_without(one)), _value(one))
+            (c.learner, c.setting, str(c.seed), options_text(_without(one)), _value(one))
             for c in choices
             for one in c.tried
         ),
@@ -282,14 +284,6 @@ def _cost_row(row: LearnerSummary) -> tuple[str, ...]:
 
 def _share(found: Interval | None) -> str:
     return NOTHING if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
-
-
-def _options(options: dict[str, object]) -> str:
-    shown = (
-        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in options.items()
-    )
-    return ", ".join(shown) or NOTHING
 
 
 def _without(candidate: dict[str, object]) -> dict[str, object]:
