@@ -244,6 +244,20 @@ def test_ranks_across_settings_are_friedmans(tmp_path):
         assert aggregate.interquartile_mean.value == pytest.approx(expected)
 
 
+def test_improvement_over_settings_counts_pairs_of_seeds_in_each(tmp_path):
+    settings = ("a", "b", "c")
+    found = summary_of(tmp_path / "c", settings=settings, episodes=20, error=True)
+    own = [scores_of(found, "hypernetwork", setting).mean(1) for setting in settings]
+    for aggregate in found.across.aggregates:
+        if aggregate.learner == "hypernetwork":
+            assert aggregate.improvement is None
+            continue
+        rival = [scores_of(found, aggregate.learner, setting).mean(1) for setting in settings]
+        # Of an error the lower one is better.
+        wins = [a < b for r, o in zip(rival, own, strict=True) for a in r for b in o]
+        assert aggregate.improvement.value == pytest.approx(np.mean(wins))
+
+
 def test_tallies_count_the_verdicts_of_all_settings(tmp_path):
     change = changed("joint+tune", 0, status="failed", error="x", scores={})
     found = summary_of(tmp_path / "c", settings=("a", "b"), change=change)

@@ -8,6 +8,8 @@ from netwright.referee.report.notation import number_text
 
 # A larger ratio of positive values is drawn on a logarithmic axis.
 WIDE = 20.0
+# What is smaller is zero but for rounding, and its ratios leave the range of floats.
+LEAST = 1e-100
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Axis:
         """
         if not self.is_log:
             return (value - self.low) / (self.high - self.low)
-        return math.log(value / self.low) / math.log(self.high / self.low)
+        start = math.log(self.low)
+        return (math.log(value) - start) / (math.log(self.high) - start)
 
     def ticks(self, most: int = 6) -> tuple[float, ...]:
         """Values to be labelled, within the axis."""
@@ -68,7 +71,7 @@ def axis_over(
     """
     known = list(values)
     low, high = min(known), max(known)
-    if low > 0 and high / low > wide:
+    if low > LEAST and high / low > wide:
         factor = (high / low) ** margin
         return Axis(title, low / factor, high * factor, True, label)
     room = (high - low) * margin or abs(high) * 0.1 or 1.0
@@ -76,14 +79,16 @@ def axis_over(
 
 
 def _linear_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
-    step = next(s for s in _steps((high - low) / most) if (high - low) / s <= most)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    # Digits that come from adding up are cut off.
-    return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    for step in _steps((high - low) / most):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            # Digits that come from adding up are cut off.
+            return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    raise AssertionError("a step of ten times the least is always enough")
 
 
 def _steps(least: float) -> Iterator[float]:
-    """1, 2, 5, 10, ... times a power of ten, from a little below `least`."""
+    """1, 2, 5, 10, ... times a power of ten, from a little below `least` to beyond ten times it."""
     power = math.floor(math.log10(least))
     for exponent in (power, power + 1):
         for factor in (1, 2, 5):

@@ -46,7 +46,7 @@ def main_table(setting: SettingSummary) -> Table:
             Column("verdict", "verdict"),
             Column("deployed"),
             Column("adapt, ms"),
-            Column("training, CPU-s"),
+            Column("training, CPU seconds"),
         ),
         rows=tuple(_main_row(row) for row in setting.ranked),
     )
@@ -148,7 +148,7 @@ def cost_table(setting: SettingSummary) -> Table:
             Column("predict, ms"),
             Column("training steps"),
             Column("training tasks"),
-            Column("training, CPU-s"),
+            Column("training, CPU seconds"),
             Column("memory, MB"),
             Column("trained numbers"),
             Column("deployed numbers"),
