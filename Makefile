@@ -46,6 +46,7 @@ bench: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python benchmarks/bank.py
 	$(BIN)/python benchmarks/threads.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/kill_resume.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/statistics_null.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/sine.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/demo.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/omniglot.py
