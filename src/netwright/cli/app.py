@@ -408,6 +408,25 @@ def predict(
 
 
 @app.command()
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A comparison that `compare` made.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file; by default report.html in the folder.")
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Report though results are missing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Verdicts, tables and one self-contained page from a comparison's results."""
+    from netwright.cli.report import run_report
+
+    run_report(folder, out=out, unfinished=unfinished, as_json=as_json)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """What is installed, and what this machine can do."""
     from netwright.cli.doctor import run_doctor
