@@ -1,5 +1,11 @@
 """Hypernetworks and conditions of every kind, for contract tests."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -11,6 +17,7 @@ from netwright.conditioners import (
     Context,
     Description,
     Examples,
+    FrozenText,
     Hyperparameters,
     Identity,
     Input,
@@ -21,6 +28,41 @@ from netwright.conditions import Condition, ExampleSet, Texts
 from netwright.hypernetwork import Hypernetwork
 
 SIZE = 16
+# Kinds of condition, each by one conditioner: a frozen encoder reads texts too.
+SOURCES = [name for name in CONDITIONERS if name != "frozen-text"]
+
+
+@cache
+def make_encoder() -> str:
+    """Folder of a text encoder of random weights, saved as any other is."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = Path(tempfile.mkdtemp(prefix="encoder-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "one",
+        "two",
+        "three",
+        "four",
+        "of",
+        "them",
+        ",",
+    ]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=24, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=48, max_position_embeddings=20,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=20).save_pretrained(folder)
+    return str(folder)
 
 
 def make_conditioner(name: str) -> Conditioner:
@@ -29,6 +71,7 @@ def make_conditioner(name: str) -> Conditioner:
         "context": lambda: Context([0.0, -1.0], [1.0, 1.0], size=SIZE),
         "description": lambda: Description(size=SIZE, buckets=500),
         "examples": lambda: Examples((3,), size=SIZE, outputs=2, channels=16),
+        "frozen-text": lambda: FrozenText(make_encoder(), size=SIZE),
         "hyperparameters": lambda: Hyperparameters(
             [1e-4, 0], [1, 0.5], logarithmic=[True, False], size=SIZE
         ),

@@ -148,6 +148,7 @@ def modules_after(statement: str) -> set[str]:
 
 EXTRAS = {
     "matplotlib",
+    "transformers",
     "PIL",
     "pyarrow",
     "pandas",

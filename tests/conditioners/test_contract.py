@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from making import SIZE, make_condition, make_conditioner, make_picture_condition, perturb
+from making import SIZE, SOURCES, make_condition, make_conditioner, make_picture_condition, perturb
 
 from netwright.conditioners import (
     CONDITIONERS,
@@ -78,13 +78,13 @@ def test_a_kind_that_is_not_read_is_refused_where_networks_are_written(condition
 
 
 def test_composed_conditioners_read_all_and_depend_on_each(rng):
-    parts = [make_conditioner(name) for name in CONDITIONERS]
+    parts = [make_conditioner(name) for name in SOURCES]
     composed = Compose(parts)
     perturb(composed, rng)
     condition = replace(make_condition(2, rng), identity=torch.tensor([3, 4]))
     embedding = composed(condition)
     words = len(words_of(condition.description.values[0]))
-    others = len(CONDITIONERS) - 2  # one token each, beside six examples and the words
+    others = len(SOURCES) - 2  # one token each, beside six examples and the words
     assert int(embedding.mask[0].sum()) == 6 + words + others
     for name in condition.present():
         rolled = condition.rows(torch.tensor([1, 0])).present()[name]

@@ -13,6 +13,7 @@ _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
     "hpo": ("optuna",),
+    "nlp": ("transformers",),
     "plot": ("matplotlib",),
     "stats": ("scipy", "statsmodels"),
     "table": ("pyarrow",),

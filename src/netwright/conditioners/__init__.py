@@ -8,6 +8,7 @@ from netwright.conditioners.compose import Compose
 from netwright.conditioners.context import Context
 from netwright.conditioners.description import Description
 from netwright.conditioners.examples import Examples
+from netwright.conditioners.frozen_text import FrozenText
 from netwright.conditioners.hyperparameters import Hyperparameters
 from netwright.conditioners.identity import Identity
 from netwright.conditioners.input import Input
@@ -18,6 +19,7 @@ CONDITIONERS: dict[str, type[Conditioner]] = {
     "context": Context,
     "description": Description,
     "examples": Examples,
+    "frozen-text": FrozenText,
     "hyperparameters": Hyperparameters,
     "identity": Identity,
     "input": Input,
@@ -33,6 +35,7 @@ __all__ = [
     "Description",
     "Embedding",
     "Examples",
+    "FrozenText",
     "Hyperparameters",
     "Identity",
     "Input",
