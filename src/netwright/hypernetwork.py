@@ -154,7 +154,8 @@ class Hypernetwork(nn.Module):
         if self.class_head is None:
             return params
         rows = self.class_head(self.child, params, embedding, self._as_read(condition))
-        return {name: {**params, **rows}[name] for name in self.child.space.names}
+        whole = {**params, **rows}
+        return {name: whole[name] for name in self.child.space.names}
 
     def check_initialisation(self, condition: Condition, x: Tensor) -> Initialisation:
         """How the children of these conditions start, beside the child's own initialisation; print it.

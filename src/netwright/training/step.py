@@ -107,8 +107,10 @@ def check_penalty(hypernetwork: Hypernetwork, kl_weight: float) -> None:
     Raises:
         RunError: If the generator states none.
     """
+    if not kl_weight:
+        return
     generator = hypernetwork.generator
-    if kl_weight and not isinstance(generator, StochasticGenerator):
+    if not isinstance(generator, StochasticGenerator):
         raise RunError(
             f"`kl_weight` is {kl_weight} and {type(generator).__name__} writes no distribution, expected one. "
             'Use generator="gaussian", or leave `kl_weight` out.'
