@@ -178,7 +178,8 @@ class Hypernetwork(Writer):
         if self.class_head is None:
             return params
         rows = self.class_head(self.child, params, embedding, self._as_read(condition))
-        return {name: {**params, **rows}[name] for name in self.child.space.names}
+        whole = {**params, **rows}
+        return {name: whole[name] for name in self.child.space.names}
 
     def _as_read(self, condition: Condition) -> Condition:
         """With shifted copies of support pictures, if they are read so."""
