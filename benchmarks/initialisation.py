@@ -222,12 +222,15 @@ def draw(found: Mapping[tuple[str, float, int], float], picture: Path) -> None:
 def main() -> None:
     """Parse, run, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=["guarantee", "stability"])
     parser.add_argument("--picture", type=Path, default=ROOT / "docs/images/init-stability.png")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    write_rows("initialisation", guarantee_rows())
-    write_rows("initialisation", stability_rows(arguments.picture))
+    if arguments.only != "stability":
+        write_rows("initialisation", guarantee_rows())
+    if arguments.only != "guarantee":
+        write_rows("initialisation", stability_rows(arguments.picture))
 
 
 if __name__ == "__main__":
