@@ -232,7 +232,7 @@ def test_the_check_of_the_start_looks_at_samples(rng):
         make_condition(4, rng, "examples"), torch.randn(4, 16, 8, generator=rng)
     )
     # One own variance, and nine of the spread.
-    assert 6 < next(t.variance for t in start.tensors if t.name == "linear1.weight") < 14
+    assert 5 < next(t.variance for t in start.tensors if t.name == "linear1.weight") < 20
     assert start.unreached == ()
     assert hypernetwork.training
     assert hypernetwork.generator.training

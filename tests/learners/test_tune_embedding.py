@@ -160,6 +160,16 @@ def test_a_network_is_what_was_tuned_and_says_so(rng, tmp_path):
     assert nw.load_network(networks[0].save(tmp_path / "net")).provenance == networks[0].provenance
 
 
+def test_the_cost_is_that_of_the_hypernetwork_and_of_one_network(rng):
+    hypernetwork = make("examples")
+    cost = TuneEmbedding(hypernetwork, Regression(), steps=1).cost(own("examples", rng))
+    assert cost.trained_parameters == sum(
+        p.numel() for p in hypernetwork.parameters() if p.requires_grad
+    )
+    written = hypernetwork.generate(own("examples", rng, tasks=1))
+    assert (cost.deployed_parameters, cost.deployed_bytes) == (written.size, 4 * written.size)
+
+
 def test_what_cannot_be_tuned_is_refused(rng):
     hypernetwork = make("identity")
     with pytest.raises(ConditionError, match="Tuning an embedding needs examples, found none"):

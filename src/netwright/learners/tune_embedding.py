@@ -11,7 +11,7 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, TrainingError
 from netwright.generated import GeneratedNetwork, weights_digest
 from netwright.hypernetwork import Hypernetwork
-from netwright.learners.base import Learner, Predictor
+from netwright.learners.base import Cost, Learner, Predictor, cost_of_child
 from netwright.objectives import Objective
 
 
@@ -57,6 +57,12 @@ class TuneEmbedding(Learner):
         """
         params = self._write(self.trajectory(condition, [self.steps])[0], condition)
         return lambda x: self.hypernetwork.child(params, x)
+
+    def cost(self, condition: Condition) -> Cost:
+        """The hypernetwork's learned numbers, and the network that is written for the first task."""
+        with torch.no_grad():
+            params = self.hypernetwork(condition.rows(slice(0, 1)))
+        return cost_of_child(self.hypernetwork, self.hypernetwork.child, params)
 
     def generate_many(
         self, condition: Condition, *, labels: Sequence[Sequence[str]] = ()
