@@ -1,8 +1,10 @@
 """Class heads from support sets of thousands of examples."""
 
+import pytest
 import torch
 from making import make_picture_condition, make_picture_hypernetwork
 
+import netwright as nw
 from netwright import class_head
 from netwright.child import Child
 from netwright.conditioners import Examples
@@ -53,3 +55,14 @@ def test_statistics_of_a_batch_are_those_of_all_its_examples(monkeypatch):
     monkeypatch.setattr(class_head, "MOST_KEPT", 30)
     monkeypatch.setattr(class_head, "AT_ONCE", 12)
     torch.testing.assert_close(hypernetwork(condition), expected)
+
+
+@pytest.mark.parametrize("emission", [nw.BiasOnly(), nw.Film(), nw.LowRank(2)], ids=str)
+def test_class_rows_are_written_whatever_little_else_is(emission):
+    """Exchangeable classes have rows of their own: a row that all tasks share would be of no class."""
+    architecture = nw.architectures.conv(channels=4, depth=2, classes=3, image=(1, 12, 12))
+    child = nw.Child(architecture, emissions=[("*", emission)])
+    assert {"head.weight", "head.bias"} <= set(child.space.names)
+    hypernetwork = nw.Hypernetwork(child, Examples((1, 12, 12), size=16, channels=8), "dense")
+    condition = make_picture_condition(2, 5, 1, torch.Generator().manual_seed(0))
+    assert child(hypernetwork(condition), torch.rand(2, 4, 1, 12, 12)).shape == (2, 4, 5)

@@ -62,7 +62,7 @@ class Film:
 
 @dataclass(frozen=True)
 class BiasOnly:
-    """Biases are written in full, everything else stays as it is.
+    """Biases are written in full, and rows of exchangeable classes; everything else stays as it is.
 
     Args:
         base: Whether the rest is learned with the hypernetwork (`shared`) or kept (`frozen`).

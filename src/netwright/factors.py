@@ -19,10 +19,10 @@ from netwright.space import TensorSpec
 
 def concrete(emission: Emission, spec: TensorSpec) -> Full | Shared | Frozen | LowRank | Film:
     """What an emission means for one tensor: vectors have no rank, class rows are written in full."""
+    if isinstance(emission, (LowRank, Film, BiasOnly)) and spec.has_class_axis:
+        return Full()
     if isinstance(emission, BiasOnly):
         return Full() if spec.role == "bias" else _base_of(emission.base)
-    if isinstance(emission, (LowRank, Film)) and spec.has_class_axis:
-        return Full()
     if isinstance(emission, LowRank):
         return emission if len(spec.shape) > 1 else _base_of(emission.base)
     if isinstance(emission, Film):
