@@ -79,8 +79,11 @@ def _read(encoder: str) -> tuple[Any, Any]:
     """Tokeniser and model, frozen."""
     try:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     except ImportError:
         raise MissingExtraError("transformers", "nlp", "The conditioner FrozenText") from None
+    shows = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         tokeniser = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False)
         model = AutoModel.from_pretrained(encoder, trust_remote_code=False, use_safetensors=True)
@@ -90,4 +93,7 @@ def _read(encoder: str) -> tuple[Any, Any]:
             f"The encoder {encoder!r} cannot be read ({reason}), expected the folder or the name of a "
             "transformers model with safetensors. Download it first, or use `Description`."
         ) from None
+    finally:
+        if shows:
+            logging.enable_progress_bar()
     return tokeniser, model.eval().requires_grad_(False)
