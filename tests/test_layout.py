@@ -45,6 +45,7 @@ DRAWING = [
         "bank",
         "dynamic",
         "static",
+        "tabular",
     ],
     ["tasks", "objectives"],
     ["learners", "training", "evaluation", "referee"],

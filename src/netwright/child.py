@@ -63,6 +63,8 @@ class Child(nn.Module):
             classes. Its rows are then written per class, and their number may differ.
         precision: In what kernels multiply; outputs and gradients are in that of the parameters.
             `bfloat16` changes outputs by up to about 2 % of their largest.
+        free_features: Whether inputs may be of another width than the template's, as those of tables are;
+            tensors written in full then have columns for as many.
 
     Raises:
         UnsupportedChildError: If the module cannot be run as a function of its parameters.
@@ -82,13 +84,14 @@ class Child(nn.Module):
         batch_norm: BatchNormPolicy = "refuse",
         class_head: str | None = None,
         precision: Precision = "float32",
+        free_features: bool = False,
     ) -> None:
         super().__init__()
         if precision not in get_args(Precision):
             raise UnsupportedChildError(
                 f"`precision` is {precision!r}, expected one of {list(get_args(Precision))}."
             )
-        self.precision = precision
+        self.precision, self.free_features = precision, free_features
         self.architecture = module if isinstance(module, BuildsModule) else None
         if isinstance(module, BuildsModule):
             class_head = class_head or module.class_head
@@ -156,7 +159,7 @@ class Child(nn.Module):
             ParameterNameError: If names are missing or unknown.
             ShapeError: If a shape, T or a dtype does not fit.
         """
-        tasks = self.space.check(params)
+        tasks = self._check(params)
         self._check_inputs(params, x, tasks)
         if not x.shape[1]:
             # One row of zeros tells the shape of no row at all.
@@ -233,7 +236,11 @@ class Child(nn.Module):
             )
         body = self.space.select(lambda spec: not spec.has_class_axis)
         own = {name: params[name] for name in body.names if name in params}
-        tasks = body.check(own) if body.tensors else x.shape[0]
+        tasks = (
+            body.check(own, feature_axes_may_differ=self.free_features)
+            if body.tensors
+            else x.shape[0]
+        )
         self._check_inputs(own, x, tasks)
         features = self._body.run(self._weights(own), self._common(), x, training=self.training)
         check_shape("features", features, "T N F", hint="The class head must read vectors.")
@@ -254,7 +261,7 @@ class Child(nn.Module):
             ParameterNameError: If names are missing or unknown.
             ShapeError: If a shape does not fit, or there is no such task.
         """
-        tasks = self.space.check(params)
+        tasks = self._check(params)
         if not -tasks <= task < tasks:
             raise ShapeError(f"Task {task} was asked for, expected 0 to {tasks - 1}.")
         own = dict(self.template.named_parameters())
@@ -271,6 +278,10 @@ class Child(nn.Module):
                 head = network.get_submodule(spec.name.rpartition(".")[0])
                 assert isinstance(head, nn.Linear)
                 head.out_features = len(values[spec.name])
+        if self.free_features:
+            for layer in network.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.in_features = layer.weight.shape[1]
         for parameter in network.parameters():
             parameter.requires_grad_(True)
         return network
@@ -290,6 +301,9 @@ class Child(nn.Module):
             spec.name: own[spec.name].detach().expand(tasks, *spec.shape).clone()
             for spec in self.space.tensors
         }
+
+    def _check(self, params: Mapping[str, Tensor]) -> int:
+        return self.space.check(params, feature_axes_may_differ=self.free_features)
 
     def _weights(self, params: Mapping[str, Tensor]) -> dict[str, Weight]:
         """What layers run with, by name; of the class head only if params has it."""

@@ -136,7 +136,13 @@ class ParameterSpace:
         tasks = self.check(params, class_axes_may_differ=False)
         return torch.cat([params[spec.name].reshape(tasks, -1) for spec in self.tensors], dim=1)
 
-    def check(self, params: Mapping[str, Tensor], *, class_axes_may_differ: bool = True) -> int:
+    def check(
+        self,
+        params: Mapping[str, Tensor],
+        *,
+        class_axes_may_differ: bool = True,
+        feature_axes_may_differ: bool = False,
+    ) -> int:
         """Refuse params that are not of this space; returns T.
 
         Raises:
@@ -159,6 +165,9 @@ class ParameterSpace:
             if spec.has_class_axis and class_axes_may_differ and value.dim() == len(expected) + 1:
                 classes = classes if classes is not None else value.shape[1]
                 expected[0] = classes
+            if feature_axes_may_differ and value.dim() == len(expected) + 1:
+                sizes = zip(spec.axes, value.shape[1:], expected, strict=True)
+                expected = [own if axis == "feature" else size for axis, own, size in sizes]
             if list(value.shape) != [tasks, *expected]:
                 axes = ", ".join([f"T={tasks}", *map(str, expected)])
                 raise ShapeError(

@@ -5,12 +5,13 @@ import json
 import pytest
 import torch
 
-from netwright.architectures import ARCHITECTURES, Conv, conv, from_record, mlp, to_record
+from netwright.architectures import ARCHITECTURES, Conv, TableNet, conv, from_record, mlp, to_record
 from netwright.errors import RunError
 
 EXAMPLES = [
     conv(classes=5), conv(channels=12, depth=3, outputs=2, image=(3, 30, 17)),
     mlp(inputs=4, outputs=1), mlp(inputs=3, hidden=(), classes=4), mlp(inputs=9, hidden=(5,), outputs=2),
+    TableNet(columns=6, hidden=10, ramps=4, classes=3),
 ]  # fmt: skip
 
 
@@ -43,6 +44,10 @@ def test_the_child_of_the_benchmarks_has_2029_numbers():
         (lambda: conv(classes=2, channels=0), "`channels` of conv is 0"),
         (lambda: mlp(inputs=2, hidden=(3, -1), outputs=1), r"`hidden\[1\]` of mlp is -1"),
         (lambda: mlp(inputs=2, outputs=1, activation="swish"), "`activation` of mlp is 'swish'"),
+        (
+            lambda: TableNet(columns=2, hidden=3, ramps=4),
+            "`ramps` of table-net is 4, expected 0 to 3",
+        ),
         (lambda: from_record({"family": "os.system"}), "Architecture 'os.system' is not known"),
         (lambda: from_record({"family": "conv", "colour": 1}), "cannot take these options"),
     ],

@@ -8,9 +8,10 @@ from typing import Any
 from netwright.architectures.base import Architecture
 from netwright.architectures.conv import Conv
 from netwright.architectures.mlp import MLP
+from netwright.architectures.table_net import TableNet
 from netwright.errors import RunError
 
-ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "mlp": MLP}
+ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "mlp": MLP, "table-net": TableNet}
 
 conv = Conv
 mlp = MLP
@@ -20,6 +21,7 @@ __all__ = [
     "MLP",
     "Architecture",
     "Conv",
+    "TableNet",
     "conv",
     "from_record",
     "mlp",

@@ -14,6 +14,7 @@ from netwright.learners.closed_form import ClosedForm
 from netwright.learners.joint_classes import JointClassifier
 from netwright.learners.reptile import Reptile
 from netwright.learners.start import Start
+from netwright.tabular import TableWriter
 from netwright.writer import Writer
 
 
@@ -76,6 +77,10 @@ def _joint_classifier(record: dict[str, Any], child: Child | None) -> Writer:
     return JointClassifier(architecture_from_record(record["child"]), record["classes"])
 
 
+def _table(record: dict[str, Any], child: Child | None) -> Writer:
+    return TableWriter(**record)
+
+
 _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "adapted-embedding": _adapted_embedding,
     "adapted-weights": _adapted_weights,
@@ -85,6 +90,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "joint-classifier": _joint_classifier,
     "reptile": _reptile,
     "start": _start,
+    "table": _table,
 }
 
 __all__ = ["writer_from_record"]

@@ -9,6 +9,7 @@ from netwright.tasks.glyphs import Glyphs
 from netwright.tasks.images import Images
 from netwright.tasks.omniglot import Omniglot
 from netwright.tasks.sine import Sine
+from netwright.tasks.synthetic_tables import SyntheticTables
 from netwright.tasks.table import Table, TablePreparation
 
 FAMILIES: dict[str, type[TaskFamily]] = {
@@ -17,6 +18,7 @@ FAMILIES: dict[str, type[TaskFamily]] = {
     "images": Images,
     "omniglot": Omniglot,
     "sine": Sine,
+    "synthetic-tables": SyntheticTables,
     "table": Table,
 }
 
@@ -29,6 +31,7 @@ __all__ = [
     "Omniglot",
     "Sine",
     "Split",
+    "SyntheticTables",
     "Table",
     "TablePreparation",
     "TaskBatch",

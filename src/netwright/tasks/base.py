@@ -44,8 +44,8 @@ class TaskShape:
 
     Args:
         x: Shape of one input, without task and example axes, such as (1, 28, 28); (None, D) for sequences
-            of D numbers per step and of any length.
-        outputs: C, the number of classes or of predicted values.
+            of D numbers per step and of any length, (None,) for rows of tables of any number of columns.
+        outputs: C, the number of classes or of predicted values; the most classes where tables differ.
         kind: What y is. `exchangeable-classes`: class c of one task has nothing to do with class c
             of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers.
         context: Width of the context vector, 0 if there is none.

@@ -38,6 +38,11 @@ def default_child(
         RunError: If an option is given that the child does not have, or no child of ours reads the inputs.
     """
     sizes = [n for n in shape.x if n is not None]
+    if shape.x == (None,):
+        raise RunError(
+            "The tasks are tables of any number of columns, which no child of one width fits. "
+            "Use `netwright.tabular.TableWriter`, as benchmarks/pretrain_tables.py does."
+        )
     if len(shape.x) not in (1, 3) or len(sizes) < len(shape.x):
         raise RunError(
             f"The tasks have inputs of shape {shape.x}, expected vectors (D,) or pictures (C, H, W). For "

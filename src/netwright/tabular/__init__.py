@@ -1,0 +1,6 @@
+"""Networks for small tables: any number of rows, columns and classes."""
+
+from netwright.tabular.statistics import between
+from netwright.tabular.writer import TableWriter
+
+__all__ = ["TableWriter", "between"]
