@@ -24,7 +24,6 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -33,6 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from netwright.estimators import NetwrightClassifier
+from netwright.estimators.held_out import scores_of
 from netwright.evaluation.critical_difference import critical_difference, draw_critical_difference
 from netwright.evaluation.statistics import holm, wilcoxon_test
 
@@ -41,10 +41,9 @@ from records import RESULTS, Row, write_rows
 from small_tables import half_splits, small_tables
 
 OWN = "netwright"
-BINS = 10
 SPLITS = 5
 METRICS = {
-    "auroc": True, "log_loss": False, "balanced_accuracy": True, "accuracy": True, "ece": False,
+    "accuracy": True, "balanced_accuracy": True, "auroc": True, "log_loss": False, "ece": False,
     "fit_seconds": False,
 }  # fmt: skip
 
@@ -101,28 +100,6 @@ LEARNERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
-    """Metrics of probabilities [N, C]; AUROC is the mean over pairs of classes that are there, each way."""
-    p = np.clip(p, 1e-6, None)
-    p /= p.sum(axis=1, keepdims=True)
-    there = np.unique(y)
-    areas = []
-    for n, a in enumerate(there):
-        for b in there[n + 1 :]:
-            rows = (y == a) | (y == b)
-            areas += [roc_auc_score(y[rows] == c, p[rows, c]) for c in (a, b)]
-    hit, sure = p.argmax(axis=1) == y, p.max(axis=1)
-    bin_of = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [abs((sure - hit)[bin_of == b].sum()) for b in range(BINS)]
-    return {
-        "auroc": float(np.mean(areas)),
-        "log_loss": float(-np.log(p[np.arange(len(y)), y]).mean()),
-        "balanced_accuracy": float(np.mean([hit[y == c].mean() for c in there])),
-        "accuracy": float(hit.mean()),
-        "ece": float(sum(gaps) / len(y)),
-    }
-
-
 def measure(
     x: pd.DataFrame, y: np.ndarray, train: np.ndarray, test: np.ndarray, name: str
 ) -> dict[str, float] | None:
@@ -138,7 +115,8 @@ def measure(
     except ValueError as error:
         print(f"{name}: {str(error).splitlines()[0][:150]}", file=sys.stderr)
         return None
-    return {**scores_of(y[test], p), "fit_seconds": seconds}
+    scores = scores_of(y[test], p).values()
+    return {**dict(zip(METRICS, scores, strict=False)), "fit_seconds": seconds}
 
 
 def run(which: str, learners: list[str]) -> dict[str, dict[str, dict[str, list[float]]]]:

@@ -19,6 +19,7 @@ from netwright.tasks import (
     Sine,
     SyntheticTables,
     Table,
+    Transfer,
 )
 
 
@@ -35,6 +36,14 @@ def family(request, tmp_path_factory):
     if request.param == "table":
         write_table(root / "t.csv", rng)
         return Table(root / "t.csv", task="store", target="units", shots=(2, 6), queries=5)
+    if request.param == "transfer":
+        data_root = request.getfixturevalue("shared_data")
+        sizes = {"ways": 4, "queries": 3}
+        return Transfer(
+            learn={"name": "glyphs", **sizes},
+            test={"name": "omniglot", **sizes},
+            data_root=data_root,
+        )
     made_up = {
         "digit-rules": DigitRules, "glyphs": Glyphs, "sine": Sine, "synthetic-tables": SyntheticTables,
     }  # fmt: skip
@@ -87,7 +96,7 @@ def test_splits_share_no_member_and_fingerprints_tell_them_apart(family):
 
 def test_its_record_builds_the_same_family_again(family, request):
     record = json.loads(json.dumps(family.record()))
-    if isinstance(family, Omniglot):
+    if isinstance(family, Omniglot | Transfer):
         record["data_root"] = request.getfixturevalue("shared_data")
     again = type(family)(**record)
     assert equal(family.sample(stream(0, "x"), 2, "test"), again.sample(stream(0, "x"), 2, "test"))
@@ -110,3 +119,12 @@ def test_an_unknown_split_is_refused(family):
         family.sample(stream(0), 1, "dev")
     with pytest.raises(DataError, match="Split 'dev' is not known"):
         family.members("dev")
+
+
+def test_families_that_do_not_fit_each_other_are_refused():
+    with pytest.raises(DataError, match="expected one shape"):
+        Transfer(learn={"name": "sine"}, test={"name": "glyphs"})
+    with pytest.raises(DataError, match="Task family 'fonts' is not known"):
+        Transfer(learn={"name": "fonts"}, test={"name": "sine"})
+    with pytest.raises(DataError, match="'sine' has no option 'shot', expected some of"):
+        Transfer(learn={"name": "sine", "shot": 3}, test={"name": "sine"})

@@ -394,6 +394,28 @@ def generate(
 
 
 @app.command()
+def classify(
+    table: Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make, or a file .onnx; by default below runs/.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out, such as an identifier.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a classifier for a table in one pass, and say what it is worth beside usual baselines."""
+    from netwright.cli.classify import run_classify
+
+    run_classify(
+        table, target, out, ignore=tuple(ignore or ()), folds=folds, seed=seed, as_json=as_json
+    )
+
+
+@app.command()
 def predict(
     network: Annotated[Path, typer.Argument(help="A folder that `generate` or `save` made.")],
     inputs: Annotated[

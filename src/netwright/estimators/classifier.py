@@ -1,5 +1,6 @@
 """A classifier for any small table, written in one forward pass."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,28 +92,28 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "This NetwrightClassifier estimator requires y to be passed, but the target y is None."
             )
         x, y = self._checked(X, y)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"`y` holds one class only, {self.classes_[0]!r}, expected at least two classes. "
-                "A network for one answer needs no network."
-            )
+        codes = self._codes(y)
         chosen = self._drawn(codes)
-        columns = columns_of(_rows(x, chosen))
-        encoder = _chosen_columns(columns, codes[chosen], len(self.classes_), self.max_columns)
-        rows = _encoded(encoder, columns, len(chosen))
-        writer = table_writer(self.checkpoint, int(self.width))
-        self.network_ = _written(
-            writer, rows, codes[chosen], tuple(map(str, self.classes_)), encoder
-        )
-        self.n_rows_read_ = len(chosen)
-        self._encoder = encoder
-        self._weights = {
-            name: value.detach().numpy().astype(np.float64)
-            for name, value in self.network_.network.named_parameters()
-        }
-        return self
+        return self._write(columns_of(_rows(x, chosen)), codes[chosen])
+
+    def fit_columns(
+        self, columns: Columns, y: np.ndarray, *, target: str = ""
+    ) -> "NetwrightClassifier":
+        """As `fit`, from columns that are read already, as `netwright.tasks.columns.read_columns` does.
+
+        Args:
+            columns: By name, N values each.
+            y: Class labels [N].
+            target: What `y` is called, for networks that are saved.
+
+        Raises:
+            DataError: If there is one class only.
+        """
+        codes = self._codes(y)
+        self.n_features_in_ = len(columns)
+        chosen = self._drawn(codes)
+        taken = {n: replace(c, values=c.values[chosen]) for n, c in columns.items()}
+        return self._write(taken, codes[chosen], target)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The most probable class of each row, [N]."""
@@ -133,7 +134,16 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "network_")
         rows = self._checked(X)
-        x = _encoded(self._encoder, columns_of(rows), len(rows)).astype(np.float64)
+        return self.logits_of_columns(columns_of(rows), len(rows))
+
+    def logits_of_columns(self, columns: Columns, rows: int) -> np.ndarray:
+        """As `decision_logits`, for columns that are read already.
+
+        Args:
+            columns: By name.
+            rows: N.
+        """
+        x = _encoded(self._encoder, columns, rows).astype(np.float64)
         parts = [
             _logits(self._weights, int(self.width), x[i : i + _AT_ONCE])
             for i in range(0, len(x), _AT_ONCE)
@@ -180,6 +190,33 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if fitting:
             return validate_data(self, x, y, dtype=None, ensure_all_finite=finite)
         return validate_data(self, x, dtype=None, ensure_all_finite=finite, reset=False)
+
+    def _codes(self, y: np.ndarray) -> np.ndarray:
+        """Number of each row's class, [N]; sets `classes_`."""
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"`y` holds one class only, {self.classes_[0]!r}, expected at least two classes. "
+                "What is always so needs no network."
+            )
+        return np.asarray(codes)
+
+    def _write(
+        self, columns: Columns, codes: np.ndarray, target: str = ""
+    ) -> "NetwrightClassifier":
+        encoder = _chosen_columns(columns, codes, len(self.classes_), self.max_columns)
+        rows = _encoded(encoder, columns, len(codes))
+        writer = table_writer(self.checkpoint, int(self.width))
+        labels = tuple(map(str, self.classes_))
+        self.network_ = _written(writer, rows, codes, TablePreparation("", target, encoder, labels))
+        self.n_rows_read_ = len(codes)
+        self._encoder = encoder
+        self._weights = {
+            name: value.detach().numpy().astype(np.float64)
+            for name, value in self.network_.network.named_parameters()
+        }
+        return self
 
     def _drawn(self, codes: np.ndarray) -> np.ndarray:
         """Which rows are read, [S]: all, or `max_rows` in the proportions of the classes, at least one of each."""
@@ -254,10 +291,10 @@ def _written(
     writer: TableWriter,
     x: np.ndarray,
     codes: np.ndarray,
-    labels: tuple[str, ...],
-    encoder: ColumnEncoder,
+    preparation: TablePreparation,
 ) -> GeneratedNetwork:
     """The network for rows x [S, D] of classes [S], written from them in one order, whatever theirs is."""
+    labels = preparation.labels
     rows, columns, classes = canonical_order(x, codes, len(labels))
     renamed = np.argsort(classes)[codes]
     condition = Condition(
@@ -277,7 +314,6 @@ def _written(
         "head.weight": params["head.weight"][:, of_class][:, :, with_hidden],
         "head.bias": params["head.bias"][:, of_class],
     }
-    preparation = TablePreparation("", "", encoder, labels)
     return writer.network_of(params, condition, labels=labels, preparation=preparation.to_json())
 
 

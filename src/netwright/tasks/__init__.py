@@ -11,6 +11,7 @@ from netwright.tasks.omniglot import Omniglot
 from netwright.tasks.sine import Sine
 from netwright.tasks.synthetic_tables import SyntheticTables
 from netwright.tasks.table import Table, TablePreparation
+from netwright.tasks.transfer import Transfer
 
 FAMILIES: dict[str, type[TaskFamily]] = {
     "digit-rules": DigitRules,
@@ -20,6 +21,7 @@ FAMILIES: dict[str, type[TaskFamily]] = {
     "sine": Sine,
     "synthetic-tables": SyntheticTables,
     "table": Table,
+    "transfer": Transfer,
 }
 
 __all__ = [
@@ -37,4 +39,5 @@ __all__ = [
     "TaskBatch",
     "TaskFamily",
     "TaskShape",
+    "Transfer",
 ]
