@@ -10,7 +10,6 @@ import time
 import pytest
 import yaml
 
-from netwright import cli
 from netwright.cli.compare import parse_budget, variants
 from netwright.errors import RunError
 from netwright.referee import compare as compare_experiment
@@ -18,24 +17,6 @@ from netwright.referee import experiment_in
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = ["--seeds", 1, "--test-episodes", 4, "--validation-episodes", 4, "--shots", 5]
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Run a command in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["netwright", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def test_compare_says_a_line_for_each_and_how_all_stand(run):

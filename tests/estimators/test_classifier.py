@@ -1,6 +1,9 @@
 """`NetwrightClassifier` as its users meet it: scikit-learn's checks, real tables, bad input."""
 
+import ctypes
 import pickle
+import shutil
+import subprocess
 import warnings
 
 import numpy as np
@@ -13,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from netwright.errors import DataError, RunError
+from netwright.errors import ArtifactError, DataError, RunError
 from netwright.estimators import NetwrightClassifier
 from netwright.estimators.canonical import canonical_order
 from netwright.generated import load_network
@@ -90,9 +93,7 @@ def test_probabilities_are_those_of_the_network_by_itself(tmp_path):
     x, y = load_iris(return_X_y=True)
     classifier = NetwrightClassifier().fit(x, y)
     network = load_network(classifier.to_network().save(tmp_path / "net"))
-    rows = torch.from_numpy(
-        classifier._encoder.encode({f"x{d}": c for d, c in enumerate(_columns(x))})
-    )
+    rows = torch.from_numpy(classifier.encode(x))
     with torch.no_grad():
         found = network(rows).softmax(dim=1).numpy()
     np.testing.assert_allclose(found, classifier.predict_proba(x), atol=2e-5)
@@ -101,21 +102,74 @@ def test_probabilities_are_those_of_the_network_by_itself(tmp_path):
     assert network.size * 4 < 100_000
 
 
-def _columns(x):
-    from netwright.tasks.columns import Column
-
-    return [Column("numeric", x[:, d]) for d in range(x.shape[1])]
-
-
 def test_it_exports_to_onnx(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     x, y = load_iris(return_X_y=True)
     classifier = NetwrightClassifier(width=16).fit(x, y)
     path = classifier.export(tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(path.read_bytes())
-    rows = classifier._encoder.encode({f"x{d}": c for d, c in enumerate(_columns(x))})
-    (answer,) = session.run(None, {"x": rows})
+    (answer,) = session.run(None, {"x": classifier.encode(x)})
     np.testing.assert_allclose(answer, classifier.decision_logits(x), atol=1e-3)
+
+
+def test_it_exports_to_c_that_a_compiler_takes(tmp_path):
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    x, y = load_iris(return_X_y=True)
+    classifier = NetwrightClassifier(width=16).fit(x, y)
+    source = classifier.export(tmp_path / "net.c")
+    library = tmp_path / "net.so"
+    subprocess.run(
+        [
+            compiler,
+            "-std=c99",
+            "-Wall",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            source,
+            "-o",
+            library,
+            "-lm",
+        ],
+        check=True,
+    )
+    logits = ctypes.CDLL(str(library)).netwright_logits
+    rows, out = classifier.encode(x), np.zeros((len(x), 3), dtype=np.float32)
+    pointer = ctypes.POINTER(ctypes.c_float)
+    for row, answer in zip(rows, out, strict=True):
+        logits(np.ascontiguousarray(row).ctypes.data_as(pointer), answer.ctypes.data_as(pointer))
+    np.testing.assert_allclose(out, classifier.decision_logits(x), atol=1e-3)
+
+
+def test_it_exports_to_arrays_that_four_lines_of_numpy_run(tmp_path):
+    x, y = load_iris(return_X_y=True)
+    classifier = NetwrightClassifier(width=16).fit(x, y)
+    w = np.load(classifier.export(tmp_path / "net.npz"))
+    z = classifier.encode(x)
+    z = z / np.sqrt(1 + np.square(z / 4))
+    h = z @ w["hidden_weight"].T + w["hidden_bias"]
+    h = np.where(np.arange(h.shape[1]) < w["ramps"], np.maximum(h, 0), np.exp(-np.square(h)))
+    answer = np.hstack([z, h]) @ w["head_weight"].T + w["head_bias"]
+    np.testing.assert_allclose(answer, classifier.decision_logits(x), atol=1e-3)
+
+
+def test_other_endings_are_refused(tmp_path):
+    classifier = NetwrightClassifier(width=4).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ArtifactError, match=r"ends in '.exe', expected .onnx, .c or .npz"):
+        classifier.export(tmp_path / "net.exe")
+
+
+def test_explanations_name_the_columns_that_matter(tmp_path):
+    x, y = mixed_table(400)
+    found = NetwrightClassifier().fit(x[:300], y[:300]).explain(x[300:], y[300:])
+    assert set(found.columns[:2]) == {"age", "city"}
+    assert found.importances[1] > 0.1 > abs(found.importances[-1])
+    values, shares = found.curves["age"]
+    assert shares[values.index(min(values)), 1] < shares[values.index(max(values)), 1]
+    assert found.draw(tmp_path / "why.png").stat().st_size > 5_000
+    assert str(found).startswith(found.columns[0])
 
 
 def test_it_lives_in_pipelines_and_pickles():

@@ -13,6 +13,12 @@ from netwright.estimators.held_out import METRICS, OWN, HeldOut, held_out
 from netwright.tasks.columns import Columns, as_text, read_columns, require
 
 FEWEST_ROWS = 10
+# So that a table of four learners is no wider than a terminal.
+_SHORT = {
+    "logistic regression": "logistic",
+    "random forest": "forest",
+    "gradient boosting": "boosting",
+}
 
 
 def run_classify(
@@ -51,11 +57,10 @@ def run_classify(
             }
         )
         return
-    classes = len(classifier.classes_)
     print_table(
-        f"{path.name}: {len(y)} rows, {classes} classes; {folds} folds, 95 % intervals over rows",
-        ["learner", *METRICS],
-        [[each.learner, *(_cell(each.scores[m]) for m in METRICS)] for each in found],
+        f"{path.name}: {len(y)} rows, {len(classifier.classes_)} classes; {folds} folds, 95 % intervals over rows",
+        ["held out", *(_SHORT.get(each.learner, each.learner) for each in found)],
+        [[metric, *(_cell(each.scores[metric]) for each in found)] for metric in METRICS],
     )
     print(f"saved: {out} ({network.size:,} parameters, from all {classifier.n_rows_read_} rows)")
     if picture is not None:
@@ -71,6 +76,10 @@ def _read(path: Path, target: str, ignore: tuple[str, ...]) -> tuple[Columns, np
             f"{path} has {known.sum()} rows with a target, expected at least {FEWEST_ROWS}. Add rows."
         )
     kinds = len(set(labels[known]))
+    if kinds < 2:
+        raise DataError(
+            f"Column {target!r} holds one class only, {labels[known][0]!r}, expected at least two classes."
+        )
     if kinds > max(20, known.sum() // 4):
         raise DataError(
             f"Column {target!r} has {kinds} different values in {known.sum()} rows, expected classes. "
@@ -90,7 +99,7 @@ def _read(path: Path, target: str, ignore: tuple[str, ...]) -> tuple[Columns, np
 
 def _cell(value: tuple[float, float, float]) -> str:
     middle, low, high = value
-    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{middle:.3f} ±{(high - low) / 2:.3f}"
 
 
 def _draw(found: list[HeldOut], y: np.ndarray, out: Path) -> Path | None:
@@ -113,6 +122,7 @@ def _draw(found: list[HeldOut], y: np.ndarray, out: Path) -> Path | None:
     left.set_yticklabels(["accuracy", "AUROC"])
     left.set_ylim(2 * len(found) + 1, -1)
     low, high = left.get_xlim()
+    left.set_xticks([tick for tick in left.get_xticks() if low <= tick <= 1])
     left.set_xlim(low, high + 0.55 * (high - low))
     left.set_title("held-out rows, 95 % intervals", fontsize=9)
     _draw_reliability(right, found[0].probabilities, y)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from netwright._version import __version__
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import DataError, MissingExtraError, RunError
+from netwright.errors import ArtifactError, DataError, MissingExtraError, RunError
 from netwright.estimators.canonical import canonical_order
+from netwright.estimators.explanation import Explanation, explained
 from netwright.estimators.frames import check_names, columns_of
 from netwright.estimators.pretrained import table_writer
+from netwright.export import export_c, export_npz
 from netwright.generated import GeneratedNetwork
 from netwright.tabular import TableWriter, between
 from netwright.tasks.columns import ColumnEncoder, Columns
@@ -122,9 +125,8 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """Probabilities [N, C], in the order of `classes_`."""
-        logits = self.decision_logits(X)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        columns = self.columns_of(X)
+        return self.probabilities_of(columns, _count(columns))
 
     def decision_logits(self, X: Any) -> np.ndarray:  # noqa: N803
         """What the network says before probabilities are formed, [N, C].
@@ -132,11 +134,25 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: If a column cannot be read.
         """
-        check_is_fitted(self, "network_")
-        rows = self._checked(X)
-        return self.logits_of_columns(columns_of(rows), len(rows))
+        columns = self.columns_of(X)
+        return self.logits_of(columns, _count(columns))
 
-    def logits_of_columns(self, columns: Columns, rows: int) -> np.ndarray:
+    def columns_of(self, X: Any) -> Columns:  # noqa: N803
+        """Columns of rows X by name, checked as at `fit`.
+
+        Raises:
+            DataError: If a column cannot be read.
+        """
+        check_is_fitted(self, "network_")
+        return columns_of(self._checked(X))
+
+    def probabilities_of(self, columns: Columns, rows: int) -> np.ndarray:
+        """As `predict_proba`, for N rows whose columns are read already."""
+        logits = self.logits_of(columns, rows)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def logits_of(self, columns: Columns, rows: int) -> np.ndarray:
         """As `decision_logits`, for columns that are read already.
 
         Args:
@@ -156,12 +172,47 @@ class NetwrightClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.network_
 
     def export(self, path: str | Path) -> Path:
-        """Write the network as ONNX: encoded rows in, logits out.
+        """Write the network as a file that needs no Python: encoded rows in, logits out.
+
+        Args:
+            path: Its ending says how: `.onnx`; `.c`, C99 by itself; `.npz`, arrays for NumPy.
 
         Raises:
-            MissingExtraError: If the `export` extra is not installed.
+            MissingExtraError: If the `export` extra is needed and not installed.
+            ArtifactError: If the ending is another, or the file cannot be written.
         """
-        return self.to_network().export(path)
+        network, path = self.to_network(), Path(path)
+        if path.suffix == ".onnx":
+            return network.export(path)
+        if path.suffix == ".c":
+            return export_c(network.network, path, version=__version__)
+        if path.suffix == ".npz":
+            return export_npz(network.network, path)
+        raise ArtifactError(f"{path} ends in {path.suffix!r}, expected .onnx, .c or .npz.")
+
+    def encode(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Rows as the network reads them, float32 [N, D]: what exported networks are given."""
+        columns = self.columns_of(X)
+        return _encoded(self._encoder, columns, _count(columns))
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        repeats: int = 5,
+    ) -> "Explanation":
+        """What each column does for the answers, by what is lost when its values are shuffled among rows.
+
+        Args:
+            X: Rows [N, D], best such as the network was not written from.
+            y: Their class labels [N].
+            repeats: How often each column is shuffled.
+
+        Raises:
+            DataError: If a column cannot be read.
+        """
+        return explained(self, X, y, repeats=repeats, seed=self.random_state or 0)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -252,6 +303,10 @@ def _check_missing(y: np.ndarray) -> None:
         raise DataError(
             f"`y` is missing (NaN) at row {missing.index(True)}, expected a class for each row. Leave such rows out."
         )
+
+
+def _count(columns: Columns) -> int:
+    return len(next(iter(columns.values())).values)
 
 
 def _rows(x: Any, index: np.ndarray) -> Any:

@@ -63,9 +63,7 @@ def held_out(
         if not len(test) or len(np.unique(codes[train])) < 2:
             continue
         own = make().fit_columns(here, codes[train])
-        logits = own.logits_of_columns(there, len(test))
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found[OWN][np.ix_(test, own.classes_)] = odds / odds.sum(axis=1, keepdims=True)
+        found[OWN][np.ix_(test, own.classes_)] = own.probabilities_of(there, len(test))
         encoder = ColumnEncoder.fit(here)
         if not encoder.encodings:
             continue

@@ -2,12 +2,10 @@
 
 import json
 import re
-import sys
 
 import pytest
 from comparisons import LEARNERS, changed, write_comparison
 
-from netwright import cli
 from netwright.evaluation.statistics import Interval
 from netwright.referee.report import read_comparison, summarise, write_report
 from netwright.referee.report.document import Column, Table
@@ -147,21 +145,6 @@ def test_markdown_and_latex_hold_the_numbers_of_the_page(folder):
         text = re.sub(r"[{}\\$]", "", path.read_text())
         assert number in text
         assert "Do networks written in one pass" in text or path == written.latex
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["netwright", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def test_the_command_says_verdicts_and_where_the_page_is(run, folder, tmp_path):
