@@ -18,6 +18,7 @@ _SHORT = {
     "logistic regression": "logistic",
     "random forest": "forest",
     "gradient boosting": "boosting",
+    "balanced accuracy": "balanced",
 }
 
 
@@ -60,7 +61,10 @@ def run_classify(
     print_table(
         f"{path.name}: {len(y)} rows, {len(classifier.classes_)} classes; {folds} folds, 95 % intervals over rows",
         ["held out", *(_SHORT.get(each.learner, each.learner) for each in found)],
-        [[metric, *(_cell(each.scores[metric]) for each in found)] for metric in METRICS],
+        [
+            [_SHORT.get(metric, metric), *(_cell(each.scores[metric]) for each in found)]
+            for metric in METRICS
+        ],
     )
     print(f"saved: {out} ({network.size:,} parameters, from all {classifier.n_rows_read_} rows)")
     if picture is not None:
