@@ -118,10 +118,10 @@ class Mechanisms:
 
     def network(self, x: Tensor, outputs: int) -> Tensor:
         """Scores of a random network of one or two hidden layers."""
-        width = self.integer(3, 24)
+        width = self.integer(2, 16)
         act = _ACTIVATIONS[self.integer(0, len(_ACTIVATIONS) - 1)]
         h = act(
-            x @ self.normal(x.shape[2], width) * self.log_uniform(0.5, 2.5, 1, 1)
+            x @ self.normal(x.shape[2], width) * self.log_uniform(0.4, 2.5, 1, 1)
             + self.normal(1, width)
         )
         if self.chance(0.5):
@@ -132,7 +132,7 @@ class Mechanisms:
 
     def trees(self, x: Tensor, outputs: int, relevance: Tensor) -> Tensor:
         """Sums over trees that ask the same question everywhere at one depth, relevant columns more often."""
-        count, depth = self.integer(1, 12), self.integer(1, 5)
+        count, depth = self.integer(1, 8), self.integer(1, 4)
         picked = torch.multinomial(
             relevance.clamp(min=1e-4), count * depth, replacement=True, generator=self.rng
         )

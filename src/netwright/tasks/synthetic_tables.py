@@ -44,7 +44,7 @@ class SyntheticTables(TaskFamily):
     def __init__(
         self,
         *,
-        rows: Sequence[int] = (16, 512),
+        rows: Sequence[int] = (16, 640),
         columns: Sequence[int] = (2, 48),
         classes: int = 10,
         queries: int = 96,
@@ -85,7 +85,10 @@ class SyntheticTables(TaskFamily):
         support = _between(source, *self.rows)
         columns = _between(source, *self.columns)
         draws = Mechanisms(tasks, support + self.queries, source)
-        classes = 2 if draws.chance(0.45) else draws.integer(2, self.classes)
+        # Mostly few, as of real tables.
+        classes = 2
+        if not draws.chance(0.5):
+            classes = draws.integer(2, draws.integer(min(3, self.classes), self.classes))
         classes = min(classes, max(2, support // 4))
         x, y = _table(draws, columns, classes, support)
         x = x.clamp(-_CLIP, _CLIP)
@@ -117,7 +120,7 @@ def _table(m: Mechanisms, columns: int, classes: int, support: int) -> tuple[Ten
     latent = standardised(latent)
     shown, blocks = _observed(m, latent, support)
     if scores is None or m.chance(0.4):
-        seen = standardised(shown if m.chance(0.6) else latent)
+        seen = standardised(shown if m.chance(0.75) else latent)
         scores = _scores(m, seen, outputs)
     y = _classes(m, standardised(scores), classes, ordered)
     return torch.cat(blocks, dim=2), y
@@ -126,21 +129,21 @@ def _table(m: Mechanisms, columns: int, classes: int, support: int) -> tuple[Ten
 def _scores(m: Mechanisms, x: Tensor, outputs: int) -> Tensor:
     """What classes are decided by: one mechanism or a mixture of two, of some of the columns."""
     relevance = (m.normal(x.shape[2]) * m.uniform(1, high=2.0)).exp()
-    keep = m.uniform(x.shape[2]) < m.uniform(1, low=0.15, high=1.0)
+    keep = m.uniform(x.shape[2]) < m.uniform(1, low=0.25, high=1.0)
     keep[:, m.integer(0, x.shape[2] - 1)] = True
     relevance = relevance * keep
     relevance = relevance / relevance.square().sum(dim=1, keepdim=True).sqrt()
     scaled = x * relevance.unsqueeze(1)
 
     def one() -> Tensor:
-        kind = m.integer(0, 6)
-        if kind <= 1:
+        kind = m.integer(0, 9)
+        if kind <= 3:
             return m.trees(x, outputs, relevance)
-        if kind == 2:
-            return m.linear(scaled, outputs)
-        if kind == 3:
-            return m.additive(scaled, outputs)
         if kind == 4:
+            return m.linear(scaled, outputs)
+        if kind == 5:
+            return m.additive(scaled, outputs)
+        if kind == 6:
             return m.neighbours(x * relevance.unsqueeze(1) * 1.5, outputs)
         return m.network(scaled * 1.5, outputs)
 
@@ -150,7 +153,8 @@ def _scores(m: Mechanisms, x: Tensor, outputs: int) -> Tensor:
 
 def _classes(m: Mechanisms, scores: Tensor, classes: int, ordered: bool) -> Tensor:
     """Classes [T, N] from scores [T, N, C], or cut from one score [T, N, 1]."""
-    noise = m.log_uniform(0.01, 1.2, 1, 1)
+    # A third of the tables obey their rule without exception, as records and games do.
+    noise = m.log_uniform(0.005, 0.6, 1, 1) * (m.uniform(1, 1) > 0.35)
     unequal = m.uniform(1, high=1.3)
     if not ordered:
         gumbel = -(-m.uniform(m.rows, classes, low=1e-6, high=1 - 1e-6).log()).log()
@@ -169,7 +173,7 @@ def _observed(m: Mechanisms, latent: Tensor, support: int) -> tuple[Tensor, list
     """What of the latent columns is seen [T, N, D], and how it is encoded, in blocks of columns."""
     columns = latent.shape[2]
     mixed = m.chance(0.55)
-    share = 1.0 if m.chance(0.15) else 0.7 * float(m.uniform(1)[0, 0])
+    share = 1.0 if m.chance(0.25) else 0.7 * float(m.uniform(1)[0, 0])
     missing = m.chance(0.2)
     shown: list[Tensor] = []
     blocks: list[Tensor] = []
