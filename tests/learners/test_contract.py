@@ -19,7 +19,7 @@ SETTINGS = {"steps": 3, "tasks": 2, "validation_tasks": 2, "warm_up": 0}
 SMALL = {"size": 16, "encoder_channels": 16}
 # Options that keep a learner small enough for a test.
 OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "concat": SMALL, "film": SMALL, "hypernetwork": SMALL, "hypernetwork+adapt": SMALL,
+    "concat": SMALL, "film": SMALL, "hypernetwork": SMALL, "hypernetwork+adapt": SMALL, "hypernetwork-by-reptile": SMALL,
     "scratch": {"steps": 5}, "joint+tune": {"steps": 5}, "nearest-neighbours": {"neighbours": 3},
 }  # fmt: skip
 VALUES = [name for name in LEARNERS if name not in ("protonet", "r2d2")]

@@ -1,5 +1,6 @@
 """MAML, Reptile and their family, against hand-computed steps and plain unrolls."""
 
+import copy
 import json
 from functools import partial
 
@@ -21,6 +22,7 @@ from netwright.learners import (
     Cavia,
     ClosedForm,
     Reptile,
+    ReptileHypernetwork,
     Start,
     writer_from_record,
 )
@@ -326,6 +328,73 @@ def test_one_step_of_cavia_is_that_computed_by_hand():
     torch.testing.assert_close(cavia.weights[0].grad.item(), expected, rtol=1e-4, atol=1e-6)
 
 
+def sine_hypernetwork() -> nw.Hypernetwork:
+    child = nw.Child(nw.architectures.mlp(inputs=1, hidden=(8,), outputs=1))
+    conditioner = nw.conditioners.Examples((1,), size=16, outputs=1, channels=16)
+    return nw.Hypernetwork(child, conditioner, "dense")
+
+
+def test_rates_per_number_are_those_per_tensor_where_all_are_equal():
+    batch = Sine(shots=5, queries=4).sample(nw_rng(), 2, "train")
+    start = Start(nw.Child(nw.architectures.mlp(inputs=1, hidden=(8,), outputs=1)))
+    each, one = (
+        AdaptedWeights(start, "values", rate=0.03, rates=rates)
+        for rates in ("learned-each", "learned")
+    )
+    for name, value in each(batch.condition).items():
+        torch.testing.assert_close(value, one(batch.condition)[name])
+    with torch.no_grad():
+        each.log_rates[0][3] = float("-inf")
+    moved = each(batch.condition)[each.adapted[0]] - start(batch.condition)[each.adapted[0]]
+    assert moved[:, 3].abs().max() == 0
+    assert moved[:, 2].abs().max() > 0
+
+
+def test_one_step_of_reptile_on_a_hypernetwork_is_its_gradient():
+    batch = Sine(shots=5, queries=4).sample(nw_rng(), 3, "train")
+    hypernetwork = sine_hypernetwork()
+    writer = ReptileHypernetwork(hypernetwork, steps=1, rate=0.05, batch=100)
+    writer.train().outer_gradient(Regression(), batch)
+    found = {n: p.grad.clone() for n, p in hypernetwork.named_parameters() if p.grad is not None}
+    hypernetwork.zero_grad()
+    Regression()(hypernetwork.child, hypernetwork(batch.condition), batch).loss.mean().backward()
+    for name, parameter in hypernetwork.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[name], 0.05 * parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_steps_of_reptile_on_a_hypernetwork_equal_plain_descent_for_each_task():
+    batch = Sine(shots=5, queries=4).sample(nw_rng(), 2, "train")
+    hypernetwork = sine_hypernetwork()
+    writer = ReptileHypernetwork(hypernetwork, steps=3, rate=0.05, batch=100)
+    writer.train().outer_gradient(Regression(), batch)
+    ways = []
+    for t in range(2):
+        own, task = copy.deepcopy(hypernetwork), batch.rows(slice(t, t + 1))
+        own.zero_grad()
+        optimiser = torch.optim.SGD(own.parameters(), lr=0.05)
+        for _ in range(3):
+            optimiser.zero_grad()
+            Regression()(own.child, own(task.condition), task).loss.sum().backward()
+            optimiser.step()
+        pairs = zip(hypernetwork.parameters(), own.parameters(), strict=True)
+        ways.append([(a - b).detach() for a, b in pairs])
+    for parameter, a, b in zip(hypernetwork.parameters(), *ways, strict=True):
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, (a + b) / 2, rtol=1e-3, atol=1e-5)
+
+
+def test_reptile_trains_a_hypernetwork():
+    family = Sine(shots=10, queries=20)
+    writer = ReptileHypernetwork(sine_hypernetwork(), rate=0.002)
+    before = nw.evaluate(writer, family, tasks=60).metrics["mse"].value
+    optimiser = torch.optim.Adam(writer.parameters(), lr=3e-3)
+    for step in range(200):
+        batch = family.sample(nw_rng(step), 8, "train")
+        training_step(writer.train(), Regression(), optimiser, batch, clip=10.0)
+    assert nw.evaluate(writer, family, tasks=60).metrics["mse"].value < 0.8 * before
+
+
 def writers():
     mlp = partial(nw.architectures.mlp, inputs=1, hidden=(8,), outputs=1)
     classifier = partial(nw.architectures.conv, channels=4, depth=2, classes=3, image=(1, 12, 12))
@@ -344,6 +413,8 @@ def writers():
             steps=2,
         ),
         "embedding": AdaptedEmbedding(make_vector_hypernetwork("dense"), "values", order=1),
+        "meta-sgd-each": AdaptedWeights(Start(nw.Child(mlp())), "values", rates="learned-each"),
+        "reptile-hypernetwork": ReptileHypernetwork(sine_hypernetwork(), steps=2),
         "hybrid": AdaptedWeights(make_vector_hypernetwork("dense"), "values"),
     }
 
@@ -356,7 +427,10 @@ def test_a_record_builds_the_same_writer_again(name):
     assert again.record() == writer.record()
 
 
-@pytest.mark.parametrize("name", ["start", "maml", "meta-sgd", "reptile", "cavia"])
+@pytest.mark.parametrize(
+    "name",
+    ["start", "maml", "meta-sgd", "meta-sgd-each", "reptile", "reptile-hypernetwork", "cavia"],
+)
 def test_writers_train_save_and_load_like_hypernetworks(name, tmp_path):
     family = Sine(shots=5, queries=8)
     writer = writers()[name]
@@ -373,7 +447,7 @@ def test_writers_train_save_and_load_like_hypernetworks(name, tmp_path):
         nw.load_hypernetwork(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["maml", "meta-sgd", "reptile", "cavia"])
+@pytest.mark.parametrize("name", ["maml", "meta-sgd", "meta-sgd-each", "reptile", "cavia"])
 def test_meta_training_lowers_the_error_after_adaptation(name):
     """From a start that was not trained, a few steps on ten points of a sine wave achieve little."""
     family = Sine(shots=10, queries=20)
@@ -386,6 +460,7 @@ def test_meta_training_lowers_the_error_after_adaptation(name):
     writer = {
         "maml": lambda: AdaptedWeights(start, "values", rate=0.02),
         "meta-sgd": lambda: AdaptedWeights(start, "values", rate=0.02, rates="learned"),
+        "meta-sgd-each": lambda: AdaptedWeights(start, "values", rate=0.02, rates="learned-each"),
         "reptile": lambda: Reptile(start, "values", steps=8, rate=0.02),
         "cavia": lambda: Cavia(concat, "values", rate=1.0),
     }[name]()

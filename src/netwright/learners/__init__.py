@@ -12,6 +12,7 @@ from netwright.learners.nearest import NearestNeighbour
 from netwright.learners.nearest_mean import NearestMean
 from netwright.learners.records import writer_from_record
 from netwright.learners.reptile import Reptile
+from netwright.learners.reptile_hypernetwork import ReptileHypernetwork
 from netwright.learners.start import Start
 from netwright.learners.tune_embedding import TuneEmbedding
 
@@ -27,6 +28,7 @@ __all__ = [
     "NearestNeighbour",
     "Predictor",
     "Reptile",
+    "ReptileHypernetwork",
     "Start",
     "TuneEmbedding",
     "train_joint",

@@ -11,10 +11,11 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.learners.inner_loop import Values, descend
 from netwright.objectives import OBJECTIVES
+from netwright.space import TensorSpec
 from netwright.writer import Writer
 
 Adapts = Literal["all", "head"]
-Rates = Literal["fixed", "learned"]
+Rates = Literal["fixed", "learned", "learned-each"]
 
 
 class AdaptedWeights(Writer):
@@ -26,6 +27,7 @@ class AdaptedWeights(Writer):
     | `Start` | `order=1` | first-order MAML |
     | `Start` | `adapts="head"` | ANIL |
     | `Start` | `rates="learned"` | MAML with a learned rate per tensor (Meta-SGD by tensors) |
+    | `Start` | `rates="learned-each"` | a learned rate per number (Meta-SGD); all classes share theirs |
     | `Hypernetwork` | | generate, then adapt |
 
     Args:
@@ -34,7 +36,7 @@ class AdaptedWeights(Writer):
         steps: K in training.
         steps_at_use: K when the writer is not in training; by default the same.
         rate: Learning rate of the steps.
-        rates: Whether the rate is `fixed`, or a rate per tensor is `learned` from there.
+        rates: Whether the rate is `fixed`, or a rate per tensor is `learned` from there, or one per number.
         order: 2 to differentiate through the steps' gradients, 1 to take them as constants.
         adapts: `all` written tensors, or only the `head`, the last layer.
 
@@ -77,10 +79,11 @@ class AdaptedWeights(Writer):
         self.rate, self.rates = rate, rates
         self.objective = OBJECTIVES[labels]()
         self.adapted = adapted_names(self.child.space.names, adapts)
+        shapes = {spec.name: _rates_shape(spec, rates) for spec in self.child.space.tensors}
         self.log_rates = (
-            nn.ParameterList(torch.tensor(rate).log() for _ in self.adapted)
-            if rates == "learned"
-            else None
+            None
+            if rates == "fixed"
+            else nn.ParameterList(torch.full(shapes[n], rate).log() for n in self.adapted)
         )
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:
@@ -127,6 +130,13 @@ class AdaptedWeights(Writer):
         if self.log_rates is None:
             return [self.rate] * len(self.adapted)
         return [log_rate.exp() for log_rate in self.log_rates]
+
+
+def _rates_shape(spec: TensorSpec, rates: Rates) -> tuple[int, ...]:
+    if rates != "learned-each":
+        return ()
+    # Exchangeable classes, of which there may be any number, have rates in common.
+    return (1, *spec.shape[1:]) if spec.has_class_axis else spec.shape
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ from netwright.learners.generate import Generate
 from netwright.learners.joint_learner import Joint, TunedJoint
 from netwright.learners.nearest import NearestNeighbour
 from netwright.learners.reptile import Reptile
+from netwright.learners.reptile_hypernetwork import ReptileHypernetwork
 from netwright.learners.start import ClassRows, Start
 from netwright.objectives import OBJECTIVES
 from netwright.tasks import TaskFamily
@@ -193,6 +194,19 @@ def _generate_and_adapt(
     )
 
 
+def _hypernetwork_by_reptile(
+    family: TaskFamily,
+    child: Architecture,
+    *,
+    steps: int = 3,
+    rate: float = 0.003,
+    batch: int = 10,
+    **options: Any,
+) -> Learner:
+    hypernetwork = _hypernetwork(family, child, **options)
+    return Generate(ReptileHypernetwork(hypernetwork, steps=steps, rate=rate, batch=batch))
+
+
 def _generate_and_adapt_embedding(
     family: TaskFamily,
     child: Architecture,
@@ -246,7 +260,7 @@ def _is_of_head(rule: tuple[str, Emission | str]) -> bool:
 def _maml(
     order: int,
     adapts: Literal["all", "head"],
-    rates: Literal["fixed", "learned"],
+    rates: Literal["fixed", "learned", "learned-each"],
     family: TaskFamily,
     child: Architecture,
     *,
@@ -398,10 +412,14 @@ LEARNERS: dict[str, Kind] = {
         {"steps_at_use": (0, 1, 5)},
         passes_on=_hypernetwork,
     ),
+    "hypernetwork-by-reptile": Kind(
+        _hypernetwork_by_reptile, {"rate": (0.001, 0.003, 0.01)}, passes_on=_hypernetwork
+    ),
     "joint": Kind(_joint),
     "joint+tune": Kind(_joint_and_tune, at_use=_TUNING),
     "maml": Kind(partial(_maml, 2, "all", "fixed"), _WIDE, _STEPS),
     "meta-sgd": Kind(partial(_maml, 2, "all", "learned"), _WIDE, _STEPS),
+    "meta-sgd-each": Kind(partial(_maml, 2, "all", "learned-each"), _WIDE, _STEPS),
     "nearest-neighbours": Kind(_nearest, at_use={"neighbours": (1, 3, 5)}),
     "protonet": Kind(partial(_closed_form, "prototype")),
     "r2d2": Kind(partial(_closed_form, "ridge")),

@@ -13,6 +13,7 @@ from netwright.learners.cavia import Cavia
 from netwright.learners.closed_form import ClosedForm
 from netwright.learners.joint_classes import JointClassifier
 from netwright.learners.reptile import Reptile
+from netwright.learners.reptile_hypernetwork import ReptileHypernetwork
 from netwright.learners.start import Start
 from netwright.tabular import TableWriter
 from netwright.writer import Writer
@@ -69,6 +70,11 @@ def _reptile(record: dict[str, Any], child: Child | None) -> Writer:
     return Reptile(_start(start, child), **record)
 
 
+def _reptile_hypernetwork(record: dict[str, Any], child: Child | None) -> Writer:
+    hypernetwork = Hypernetwork.from_record(record.pop("hypernetwork"), child=child)
+    return ReptileHypernetwork(hypernetwork, **record)
+
+
 def _closed_form(record: dict[str, Any], child: Child | None) -> Writer:
     return ClosedForm(_start(record["start"], child).child, anchor=record["anchor"])
 
@@ -89,6 +95,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "hypernetwork": _hypernetwork,
     "joint-classifier": _joint_classifier,
     "reptile": _reptile,
+    "reptile-hypernetwork": _reptile_hypernetwork,
     "start": _start,
     "table": _table,
 }
