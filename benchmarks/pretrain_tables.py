@@ -17,6 +17,7 @@ from netwright.estimators.pretrained import KIND, TABLES
 from netwright.tabular import TableWriter
 from netwright.tasks import SyntheticTables
 from netwright.training import Checkpoints, load_writer
+from netwright.training.plan import resolve_device
 from netwright.training.recipe import seeded_weights
 
 PACKAGE = Path(nw.__file__).parent / "pretrained" / TABLES
@@ -28,7 +29,7 @@ def train(folder: Path, steps: int, seed: int, learning_rate: float, device: str
         writer = TableWriter()
     nw.train(
         writer,
-        SyntheticTables(),
+        SyntheticTables(device=resolve_device(device)),
         folder=folder,
         resume=bool(Checkpoints(folder).steps()),
         steps=steps,

@@ -32,6 +32,7 @@ class SyntheticTables(TaskFamily):
         columns: Fewest and most columns before categories are spread out, on a logarithmic scale.
         classes: Most classes.
         queries: Query rows per table.
+        device: Where tables are drawn. Another device draws other tables.
 
     Raises:
         DataError: If a range is empty or a size is too small.
@@ -48,6 +49,7 @@ class SyntheticTables(TaskFamily):
         columns: Sequence[int] = (2, 48),
         classes: int = 10,
         queries: int = 96,
+        device: str = "cpu",
     ) -> None:
         for name, (low, high), least in (("rows", rows, 4), ("columns", columns, 1)):
             if not least <= low <= high:
@@ -59,7 +61,7 @@ class SyntheticTables(TaskFamily):
                 f"`classes` is {classes} and `queries` {queries}, expected at least 2 and at least 1."
             )
         self.rows, self.columns = tuple(rows), tuple(columns)
-        self.classes, self.queries = classes, queries
+        self.classes, self.queries, self.device = classes, queries, device
         self.shape = TaskShape((None,), classes, "exchangeable-classes")
 
     def members(self, split: Split) -> tuple[str, ...]:
@@ -69,19 +71,20 @@ class SyntheticTables(TaskFamily):
 
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
-        return {
+        options = {
             "rows": list(self.rows),
             "columns": list(self.columns),
             "classes": self.classes,
             "queries": self.queries,
         }
+        return options if self.device == "cpu" else {**options, "device": self.device}
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
         """Draw T tables."""
         check_split(split)
         # The same numbers must not be drawn in two splits, whatever stream they are drawn from.
         seed = int(rng.integers(2**60)) * len(SPLITS) + SPLITS.index(split)
-        source = torch.Generator().manual_seed(seed)
+        source = torch.Generator(self.device).manual_seed(seed)
         support = _between(source, *self.rows)
         columns = _between(source, *self.columns)
         draws = Mechanisms(tasks, support + self.queries, source)
@@ -103,7 +106,7 @@ class SyntheticTables(TaskFamily):
 
 
 def _between(source: torch.Generator, low: int, high: int) -> int:
-    share = float(torch.rand((), generator=source))
+    share = float(torch.rand((), generator=source, device=source.device))
     return round(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
 
 
