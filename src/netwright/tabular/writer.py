@@ -1,33 +1,31 @@
 """The hypernetwork for tables: any number of rows, columns and classes, in one forward pass."""
 
 from collections.abc import Mapping
-from functools import cache
 from math import log
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.anchors.ridge_path import ridge_path
-from netwright.architectures.table_net import Squash, TableNet, bump
+from netwright.architectures.table_net import Squash, TableNet
 from netwright.attention import SetBlock
 from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
+from netwright.tabular.branch import MARKS, Branch, Fixed, fixed_numbers
+from netwright.tabular.judging import TEMPERATURES, judged
 from netwright.tabular.statistics import STATISTICS, column_statistics
 from netwright.writer import Writer
 
-# Inverse temperatures at which predictions for rows left out are judged.
-_TEMPERATURES = (1.0, 1.5, 2.2, 3.3, 5.0, 7.5, 11.0, 17.0)
 # Penalties that each branch starts from; features have a mean squared length of 1.
 _PENALTIES = (0.02, 0.15, 1.0, 8.0)
 _PER_TASK = 5
 _RANK = 8
-# Numbers that tell the units of a branch apart.
-_MARKS = 32
+# Logarithms of the least and the largest penalty.
+_BOUNDS = (log(3e-3), log(100.0))
 
 
 class TableWriter(Writer):
@@ -69,16 +67,16 @@ class TableWriter(Writer):
         self.norm = nn.LayerNorm(size)
         # Per branch: log scale of a column before the hidden layer and beside it, and one side of the correction.
         self.to_columns = _quiet(nn.Linear(size, self.BRANCHES * (2 + _RANK)))
-        self.directions = nn.Parameter(torch.randn(self.BRANCHES, _RANK, _MARKS) * _MARKS**-0.5)
+        self.directions = nn.Parameter(torch.randn(self.BRANCHES, _RANK, MARKS) * MARKS**-0.5)
         # Per branch: share of the hidden layer, size of its inputs, offset, sharpness, penalties.
         self.to_branch = _quiet(nn.Linear(size, self.BRANCHES * (4 + len(_PENALTIES))))
-        judged = len(_TEMPERATURES) + 3
+        judged = len(TEMPERATURES) + 3
         self.judge = nn.Sequential(
             nn.Linear(judged + size, size), nn.GELU(), _quiet(nn.Linear(size, 1))
         )
         self.trust = nn.Parameter(torch.tensor(log(0.1)))
         self.temper = nn.Sequential(
-            nn.Linear(len(_TEMPERATURES) + 2 + size, size), nn.GELU(), _quiet(nn.Linear(size, 2))
+            nn.Linear(len(TEMPERATURES) + 2 + size, size), nn.GELU(), _quiet(nn.Linear(size, 2))
         )
         self.register_buffer("start", torch.tensor([log(p) for p in _PENALTIES]), persistent=False)
         self.start: Tensor
@@ -153,10 +151,9 @@ class TableWriter(Writer):
         x = x.gather(2, order.unsqueeze(1).expand_as(x))
         statistics = statistics.gather(1, order.unsqueeze(2).expand_as(statistics))
         tokens, z = self._read(statistics, y, rows)
-        bodies = self._bodies(tokens, z, statistics, x * real, rows)
-        heads = self._heads(bodies, x, y, real, rows, z)
-        back = order.argsort(dim=1)
-        return _assembled(bodies, heads, back, mean, inverse)
+        branches = self._branches(tokens, z, statistics, x * real, rows)
+        heads = self._heads(branches, x, y, real, z)
+        return _assembled(branches, heads, order.argsort(dim=1), mean, inverse)
 
     def _read(self, statistics: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Column tokens [T, D, E] and one of the task [T, E]."""
@@ -181,177 +178,121 @@ class TableWriter(Writer):
         tokens = self.norm(tokens)
         return tokens, tokens.mean(dim=1) + task
 
-    def _bodies(
-        self, tokens: Tensor, z: Tensor, statistics: Tensor, x: Tensor, rows: Tensor
-    ) -> list["_Body"]:
-        columns, count = tokens.shape[1], rows[:, None]
+    def _branches(
+        self, tokens: Tensor, z: Tensor, statistics: Tensor, x: Tensor, count: Tensor
+    ) -> list[Branch]:
+        """The M branches, from column tokens, for standardised columns x [T, S, D] of `count` [T] real rows."""
         per_column = self.to_columns(tokens).unflatten(-1, (self.BRANCHES, -1)).unbind(2)
         per_branch = self.to_branch(z).unflatten(-1, (self.BRANCHES, -1)).unbind(1)
-        # The part that a column alone plays, as a start: all columns alike, by part, and few at a time.
+        # The part that a column plays by itself is where its size starts from.
         part = 0.5 * (statistics[..., 0] + 0.5 * statistics[..., 4] + 0.01).log()
-        bodies = []
+        branches = []
         for m, (own, whole) in enumerate(zip(per_column, per_branch, strict=True)):
-            size = own[..., 0] + (part if m else 0 * part)
-            drawn, offsets, luck, marks = (
-                torch.from_numpy(a).to(x) for a in _random_numbers(m, self.width, columns)
+            fixed = fixed_numbers(m, self.width, tokens.shape[1], x)
+            rows = self._directions(m, own, whole, part, fixed)
+            spread = ((x @ rows.transpose(1, 2)).square().sum(dim=1) / count[:, None]).clamp(
+                min=1e-6
             )
-            if m == 2:
-                sharp = (whole[:, 1:2] + 0.7).exp()
-                chosen = torch.softmax(sharp.unsqueeze(1) * (size.unsqueeze(1) + luck), dim=-1)
-                rows = drawn * chosen
-            else:
-                scale = torch.exp(size - size.amax(dim=1, keepdim=True))
-                rows = drawn * scale.unsqueeze(1)
-            low = torch.einsum("tdr,rh->thd", own[..., 2:], self.directions[m] @ marks)
-            rows = F.normalize(rows, dim=-1)
-            rows = F.normalize(rows + low * rows.abs().amax(dim=-1, keepdim=True), dim=-1)
-            rows = rows * (whole[:, 0:1] + 0.4).exp().unsqueeze(-1)
-            inside = x @ rows.transpose(1, 2)
-            spread = (inside.square().sum(dim=1) / count).clamp(min=1e-6).sqrt()
-            offset = spread * offsets * (whole[:, 2:3]).exp()
-            beside = torch.exp(own[..., 1] - own[..., 1].amax(dim=1, keepdim=True))
-            beside = beside * torch.exp(0.5 * part - (0.5 * part).amax(dim=1, keepdim=True))
-            penalties = (self.start + whole[:, 4:]).clamp(log(3e-3), log(100.0)).exp()
-            share = torch.sigmoid(whole[:, 3:4] + (1.0 if m else 0.0))
-            bodies.append(_Body(rows, offset, beside, share, penalties, is_relu=m == 0))
-        return bodies
+            branches.append(
+                Branch(
+                    rows=rows,
+                    offsets=spread.sqrt() * fixed.offsets * whole[:, 2:3].exp(),
+                    beside=_up_to_one(own[..., 1]) * _up_to_one(0.5 * part),
+                    share=torch.sigmoid(whole[:, 3:4] + (1.0 if m else 0.0)),
+                    penalties=(self.start + whole[:, 4:]).clamp(*_BOUNDS).exp(),
+                    is_ramps=m == 0,
+                )
+            )
+        return branches
+
+    def _directions(
+        self, branch: int, own: Tensor, whole: Tensor, part: Tensor, fixed: Fixed
+    ) -> Tensor:
+        """Rows [T, H, D] of a branch: of all columns alike, of columns by their part, or of few columns each."""
+        size = own[..., 0] + (part if branch else 0 * part)
+        if branch == 2:
+            sharpness = (whole[:, 1:2] + 0.7).exp().unsqueeze(1)
+            chosen = torch.softmax(sharpness * (size.unsqueeze(1) + fixed.luck), dim=-1)
+            rows = fixed.directions * chosen
+        else:
+            rows = fixed.directions * _up_to_one(size).unsqueeze(1)
+        low = torch.einsum("tdr,rh->thd", own[..., 2:], self.directions[branch] @ fixed.marks)
+        rows = F.normalize(rows, dim=-1)
+        rows = F.normalize(rows + low * rows.abs().amax(dim=-1, keepdim=True), dim=-1)
+        return rows * (whole[:, 0:1] + 0.4).exp().unsqueeze(-1)
 
     def _heads(
-        self,
-        bodies: list["_Body"],
-        x: Tensor,
-        y: Tensor,
-        real: Tensor,
-        rows: Tensor,
-        z: Tensor,
-    ) -> "_Heads":
-        """Solutions of all branches, mixed."""
-        classes = y.shape[2]
-        target = y - real / classes
-        solutions, unseen, logits = [], [], []
-        label = y.argmax(dim=2)
-        weight = real.squeeze(-1) / rows[:, None]
-        for m, body in enumerate(bodies):
-            features, gain = body.features(x, real)
-            weights, loo = ridge_path(features, target, body.penalties)
-            judged = _judged(loo, label, weight)
-            flags = z.new_zeros(len(z), loo.shape[1], 1) + (m - 1)
+        self, branches: list[Branch], x: Tensor, y: Tensor, real: Tensor, z: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Weights [T, D + H + 1, C] of each branch, all solutions mixed, and a bias [T, C]."""
+        classes, count = y.shape[2], real.sum(dim=(1, 2)).clamp(min=1)[:, None]
+        label, weight = y.argmax(dim=2), real.squeeze(-1) / count
+        solutions, unseen, preferred = [], [], []
+        for m, branch in enumerate(branches):
+            features, gain = branch.features(x, real)
+            weights, loo = ridge_path(features, y - real / classes, branch.penalties)
+            found = judged(loo, label, weight)
             told = torch.cat(
-                [judged / log(max(classes, 2)), flags, body.penalties.log().unsqueeze(-1) / 3,
-                 z.unsqueeze(1).expand(-1, loo.shape[1], -1)], dim=-1,
-            )  # fmt: skip
-            trust = self.trust.exp() * rows[:, None]
-            own = self.judge(told).squeeze(-1) - trust * judged[..., :-1].amin(dim=-1)
-            logits.append(own)
+                [
+                    found / log(max(classes, 2)),
+                    torch.full_like(found[..., :1], m - 1),
+                    branch.penalties.log().unsqueeze(-1) / 3,
+                    z.unsqueeze(1).expand(-1, loo.shape[1], -1),
+                ],
+                dim=-1,
+            )
+            best = found[..., :-1].amin(dim=-1)
+            preferred.append(self.judge(told).squeeze(-1) - self.trust.exp() * count * best)
             solutions.append(weights * gain[:, None, :, None])
             unseen.append(loo)
-        mix = torch.softmax(torch.cat(logits, dim=1), dim=1)
-        loo = torch.einsum("tk,tksc->tsc", mix, torch.cat(unseen, dim=1))
-        parts = mix.split([s.shape[1] for s in solutions], dim=1)
+        mix = torch.softmax(torch.cat(preferred, dim=1), dim=1)
+        parts = mix.split(len(_PENALTIES), dim=1)
         mixed = [torch.einsum("tk,tkfc->tfc", p, s) for p, s in zip(parts, solutions, strict=True)]
-        judged = _judged(loo.unsqueeze(1), label, weight).squeeze(1)
-        found = torch.softmax(-0.3 * rows[:, None] * judged[:, :-1], dim=1)
-        grid = torch.tensor(_TEMPERATURES, dtype=z.dtype, device=z.device).log()
-        told = torch.cat([judged / log(max(classes, 2)), (found @ grid).unsqueeze(1), z], dim=-1)
-        change = self.temper(told)
-        sharpness = ((found @ grid) + change[:, 0]).exp()
-        prior = ((y.sum(dim=1) + 0.5) / (rows[:, None] + 0.5 * classes)).log()
-        return _Heads([w * sharpness[:, None, None] for w in mixed], change[:, 1:2] * prior)
+        loo = torch.einsum("tk,tksc->tsc", mix, torch.cat(unseen, dim=1))
+        found = judged(loo.unsqueeze(1), label, weight).squeeze(1)
+        sharpness, towards_prior = self._tempered(found, classes, count, z)
+        prior = ((y.sum(dim=1) + 0.5) / (count + 0.5 * classes)).log()
+        return [w * sharpness.unsqueeze(-1) for w in mixed], towards_prior * prior
 
-
-class _Body:
-    """One branch: hidden rows [T, H, D], offsets [T, H], scales of columns beside it [T, D], and how it is solved."""
-
-    def __init__(
-        self,
-        rows: Tensor,
-        offset: Tensor,
-        beside: Tensor,
-        share: Tensor,
-        penalties: Tensor,
-        *,
-        is_relu: bool,
-    ) -> None:
-        self.rows, self.offset, self.beside = rows, offset, beside
-        self.share, self.penalties, self.is_relu = share, penalties, is_relu
-
-    def features(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [T, S, D + H + 1], of a mean squared length of 2, and by what each was multiplied [T, D + H + 1]."""
-        inside = x @ self.rows.transpose(1, 2) + self.offset.unsqueeze(1)
-        hidden = torch.relu(inside) if self.is_relu else bump(inside)
-        count = real.sum(dim=1)
-        lengths = [
-            ((v.square()).sum(dim=2, keepdim=True) * real).sum(dim=1) / count.clamp(min=1)
-            for v in (x * self.beside.unsqueeze(1), hidden)
-        ]
-        one = (1 - self.share) / lengths[0].clamp(min=1e-6)
-        two = self.share / lengths[1].clamp(min=1e-6)
-        gain = torch.cat(
-            [self.beside * one.sqrt(), two.sqrt().expand_as(self.offset), torch.ones_like(one)],
-            dim=1,
-        )
-        whole = torch.cat([x, hidden, torch.ones_like(x[..., :1])], dim=2)
-        return whole * gain.unsqueeze(1) * real, gain
-
-
-class _Heads:
-    """Weights [T, D + H + 1, C] of each branch, and what is added to all classes' logits [T, C]."""
-
-    def __init__(self, weights: list[Tensor], bias: Tensor) -> None:
-        self.weights, self.bias = weights, bias
+    def _tempered(
+        self, found: Tensor, classes: int, count: Tensor, z: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Inverse temperature [T, 1], and how far frequent classes are favoured [T, 1]."""
+        likely = torch.softmax(-0.3 * count * found[:, :-1], dim=1)
+        grid = torch.tensor(TEMPERATURES, dtype=z.dtype, device=z.device).log()
+        start = (likely @ grid).unsqueeze(1)
+        change = self.temper(torch.cat([found / log(max(classes, 2)), start, z], dim=-1))
+        return (start + change[:, :1]).exp(), change[:, 1:2]
 
 
 def _assembled(
-    bodies: list[_Body], heads: _Heads, back: Tensor, mean: Tensor, inverse: Tensor
+    branches: list[Branch],
+    heads: tuple[list[Tensor], Tensor],
+    back: Tensor,
+    mean: Tensor,
+    inverse: Tensor,
 ) -> dict[str, Tensor]:
     """The child's own tensors: columns in their places, standardisation folded in."""
-    columns = mean.shape[1]
-    place = back.unsqueeze(1)
-    rows = torch.cat([body.rows for body in bodies], dim=1)
+    weights, bias = heads
+    columns, place = mean.shape[1], back.unsqueeze(1)
+    rows = torch.cat([branch.rows for branch in branches], dim=1)
     rows = rows.gather(2, place.expand(-1, rows.shape[1], -1)) * inverse.unsqueeze(1)
-    offset = torch.cat([body.offset for body in bodies], dim=1)
-    offset = offset - torch.einsum("thd,td->th", rows, mean)
-    linear = torch.stack([w[:, :columns] for w in heads.weights]).sum(dim=0).transpose(1, 2)
-    linear = linear.gather(2, place.expand(-1, linear.shape[1], -1)) * inverse.unsqueeze(1)
-    hidden = torch.cat([w[:, columns:-1] for w in heads.weights], dim=1).transpose(1, 2)
-    bias = torch.stack([w[:, -1] for w in heads.weights]).sum(dim=0) + heads.bias
-    bias = bias - torch.einsum("tcd,td->tc", linear, mean)
+    offsets = torch.cat([branch.offsets for branch in branches], dim=1)
+    beside = torch.stack([w[:, :columns] for w in weights]).sum(dim=0).transpose(1, 2)
+    beside = beside.gather(2, place.expand(-1, beside.shape[1], -1)) * inverse.unsqueeze(1)
+    hidden = torch.cat([w[:, columns:-1] for w in weights], dim=1).transpose(1, 2)
+    bias = torch.stack([w[:, -1] for w in weights]).sum(dim=0) + bias
     return {
         "hidden.weight": rows,
-        "hidden.bias": offset,
-        "head.weight": torch.cat([linear, hidden], dim=2),
-        "head.bias": bias,
+        "hidden.bias": offsets - torch.einsum("thd,td->th", rows, mean),
+        "head.weight": torch.cat([beside, hidden], dim=2),
+        "head.bias": bias - torch.einsum("tcd,td->tc", beside, mean),
     }
 
 
-def _judged(loo: Tensor, label: Tensor, weight: Tensor) -> Tensor:
-    """Log loss at each temperature, and accuracy, of predictions [T, K, S, C] for rows left out: [T, K, 9]."""
-    index = label[:, None, :, None].expand(-1, loo.shape[1], -1, 1)
-    own = loo.gather(3, index).squeeze(-1)
-    losses = [
-        ((torch.logsumexp(t * loo, dim=3) - t * own) * weight.unsqueeze(1)).sum(dim=2)
-        for t in _TEMPERATURES
-    ]
-    hits = ((loo.argmax(dim=3) == label.unsqueeze(1)) * weight.unsqueeze(1)).sum(dim=2)
-    return torch.stack([*losses, hits], dim=-1)
-
-
-@cache
-def _random_numbers(branch: int, hidden: int, columns: int) -> tuple[np.ndarray, ...]:
-    """Directions [H, D], offsets [H], luck [H, D] and marks [M, H].
-
-    Those for fewer columns or units are the first of those for more.
-    """
-    drawn = np.stack(
-        [np.random.default_rng([branch, 0, d]).standard_normal(hidden) for d in range(columns)],
-        axis=1,
-    )
-    luck = np.stack(
-        [np.random.default_rng([branch, 1, d]).gumbel(size=hidden) for d in range(columns)], axis=1
-    )
-    offsets = np.random.default_rng([branch, 2]).standard_normal(hidden)
-    marks = np.random.default_rng([branch, 3]).standard_normal((hidden, _MARKS)).T
-    return tuple(a.astype(np.float32) for a in (drawn, offsets, luck, marks))
+def _up_to_one(logarithms: Tensor) -> Tensor:
+    """Sizes of columns [T, D], the largest of which is 1."""
+    return torch.exp(logarithms - logarithms.amax(dim=1, keepdim=True))
 
 
 def _quiet(linear: nn.Linear) -> nn.Linear:
