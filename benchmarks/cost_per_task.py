@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
 ROUNDS, TASKS = 15, 20
-STEPS = (5, 10, 20, 40, 80, 160, 320)
+STEPS = (10, 20, 40, 80, 160, 320, 640)
 RATES = (0.003, 0.01, 0.03)
 
 
@@ -35,6 +35,33 @@ def cpu_ms(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
     return 1000 * (time.process_time() - started)
+
+
+def by_size() -> list[Row]:
+    """Five steps of MAML over one pass, by size of the task and of the child; weights do not matter for time."""
+    rows = []
+    for ways, shots in ((20, 1), (20, 5)):
+        tasks = nw.tasks.Omniglot(ways=ways, shots=shots, queries=5)
+        task = tasks.sample(stream(0, "cost"), 1, "test").condition
+        for channels in (8, 32, 64):
+            child = nw.architectures.conv(channels=channels, classes=ways)
+            own = make_learner("hypernetwork", tasks, child=child)
+            maml = make_learner("maml", tasks, child=child, steps=5)
+            times = [
+                (cpu_ms(lambda: own.adapt(task)), cpu_ms(lambda: maml.adapt(task)))  # noqa: B023
+                for _ in range(ROUNDS)
+            ]
+            ratios = [b / a for a, b in times]
+            middle = np.median(times, axis=0)
+            rows.append(
+                Row(
+                    f"cost-per-task-maml-5-ratio-{ways}w{shots}s-{channels}ch", float(np.median(ratios)),
+                    float(np.quantile(ratios, 0.25)), float(np.quantile(ratios, 0.75)), "times", True,
+                    ROUNDS, [0], 0.0, "python benchmarks/cost_per_task.py --run RUN",
+                    f"one task alone, {middle[0]:.1f} and {middle[1]:.1f} CPU-ms; median and quartiles",
+                )
+            )  # fmt: skip
+    return rows
 
 
 def main() -> None:
@@ -115,6 +142,7 @@ def main() -> None:
                 + (f"it takes {steps} steps" if enough else f"at best {best_ten[1]:.3f}, after {steps} steps"),
                 higher=True,
             ),
+            *by_size(),
         ],
     )  # fmt: skip
 

@@ -86,8 +86,11 @@ def _ordinal() -> Any:
     )
 
 
+# What meta-training adds: the same before it (`pretrain_tables.py --steps 1 --learning-rate 1e-9`).
+UNTRAINED = Path("runs/tables-untrained")
 LEARNERS: dict[str, Callable[[], Any]] = {
     OWN: NetwrightClassifier,
+    "netwright-untrained": lambda: NetwrightClassifier(checkpoint=UNTRAINED),
     "logistic-regression": lambda: make_pipeline(_dense(), LogisticRegression(max_iter=1000)),
     "random-forest": lambda: make_pipeline(_ordinal(), RandomForestClassifier(random_state=0)),
     "gradient-boosting": lambda: make_pipeline(
@@ -256,6 +259,8 @@ def main() -> None:
         write_rows("tabular", rows + (seconds_rows(command) if args.seconds else []))
         return
     found = run(args.which, args.learners)
+    if OWN not in args.learners:
+        return
     command = f"python benchmarks/tabular.py --which {args.which}"
     write_rows("tabular", report(found, args.which, command))
 
