@@ -89,6 +89,15 @@ def test_the_canonical_order_is_one_for_all_orders_of_a_table():
     )
 
 
+def test_columns_that_only_classes_tell_apart_have_one_order():
+    x = np.array([[0, 1], [1, 0], [0, 1], [1, 0]], dtype=np.float32)
+    y = np.array([0, 1, 0, 0])
+    rows, columns, _ = canonical_order(x, y, 2)
+    swapped = x[:, ::-1].copy()
+    rows2, columns2, _ = canonical_order(swapped, y, 2)
+    np.testing.assert_array_equal(swapped[rows2][:, columns2], x[rows][:, columns])
+
+
 def test_probabilities_are_those_of_the_network_by_itself(tmp_path):
     x, y = load_iris(return_X_y=True)
     classifier = NetwrightClassifier().fit(x, y)

@@ -66,6 +66,29 @@ def test_tasks_are_independent_and_padding_counts_for_nothing(writer, rng):
 
 
 @torch.no_grad()
+def test_whatever_stands_in_padding_does_not_reach_the_network(writer, rng):
+    x, y = table(rng)
+    query = torch.randn(2, 7, 5, generator=rng, dtype=torch.float64)
+    own = logits(writer, x, y, query)
+    mask = (torch.arange(33) < 30).expand(2, -1)
+    padded = torch.cat([x, torch.full_like(x[:, :3], float("nan"))], dim=1)
+    labels = torch.cat([y, torch.full_like(y[:, :3], 99)], dim=1)
+    found = writer(Condition(examples=ExampleSet(padded, labels, mask, 3)))
+    torch.testing.assert_close(writer.child(found, query), own)
+
+
+@torch.no_grad()
+def test_hidden_units_bend_where_the_rows_are(writer, rng):
+    x, y = table(rng, rows=200)
+    params = writer(Condition(examples=ExampleSet.of(10 + 3 * x, y, classes=3)))
+    squashed = writer.squash(10 + 3 * x)
+    inside = squashed @ params["hidden.weight"].transpose(1, 2) + params["hidden.bias"][:, None]
+    # Of both kinds, on which side of 0 a unit is differs between rows, and between units.
+    assert ((inside > 0).double().mean(dim=1) - 0.5).abs().median() < 0.45
+    assert (inside.mean(dim=1) / inside.std(dim=1)).std(dim=1).min() > 0.3
+
+
+@torch.no_grad()
 @pytest.mark.parametrize(("rows", "columns", "classes"), [(2, 1, 2), (400, 3, 2), (40, 60, 25)])
 def test_any_number_of_rows_columns_and_classes_is_written(writer, rng, rows, columns, classes):
     x = torch.randn(1, rows, columns, generator=rng, dtype=torch.float64)
