@@ -45,6 +45,25 @@ def pivot_of(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
+def learners_of(rows: list[dict[str, object]]) -> str:
+    """Rows `tabular-METRIC-LEARNER` as a table of learners by metrics."""
+    metrics = {"auroc": "AUROC", "log_loss": "log loss", "balanced_accuracy": "balanced accuracy", "ece": "ECE", "fit_seconds": "s to fit"}  # fmt: skip
+    cells: dict[str, dict[str, str]] = {}
+    for row in rows:
+        metric = str(row["unit"])
+        start = f"tabular-{metric.replace('_', '-')}-"
+        if metric in metrics and str(row["id"]).startswith(start):
+            rank = re.search(r"mean rank ([0-9.]+)", str(row["note"]))
+            cell = f"{row['value']:.3f}" + (f" (rank {rank[1]})" if rank else "")
+            cells.setdefault(str(row["id"]).removeprefix(start), {})[metric] = cell
+    lines = ["| | " + " | ".join(metrics.values()) + " |", "| --- " * (len(metrics) + 1) + "|"]
+    for learner in sorted(cells, key=lambda name: cells[name].get("auroc", ""), reverse=True):
+        lines.append(
+            f"| {learner} | " + " | ".join(cells[learner].get(m, "") for m in metrics) + " |"
+        )
+    return "\n".join(lines)
+
+
 def filled(text: str) -> str:
     """The page with each `<!-- results: NAME -->` block made anew."""
     parts = text.split("<!-- results: ")
@@ -59,6 +78,8 @@ def filled(text: str) -> str:
         table = table_of(others)
         if name == "execution":
             table = f"{pivot_of(rows)}\n\n{table}"
+        if name == "tabular":
+            table = f"{learners_of(rows)}\n\n{table}"
         block = f"\n```console\n{commands}\n```\n\n{table}\n\nMachine: {rows[0]['machine']}.\n"
         done.append(f"{name} -->{block}<!-- end -->{after}")
     return "<!-- results: ".join(done)

@@ -163,8 +163,11 @@ def report(found: dict[str, Any], which: str, command: str) -> list[Row]:
     """Means over tables, mean ranks over families, and corrected tests against each rival."""
     learners = [name for name in LEARNERS if all(name in own for own in found.values())]
     rows = []
+    prefix = "tabular" if which == "test" else "tabular-validation"
     rng = np.random.default_rng(0)
     for metric, higher in METRICS.items():
+        if metric == "accuracy":
+            continue
         scores = by_family(found, learners, metric)
         ranks: dict[str, float] = {}
         if metric in ("auroc", "log_loss", "balanced_accuracy"):
@@ -188,7 +191,7 @@ def report(found: dict[str, Any], which: str, command: str) -> list[Row]:
                 note += f"; {OWN} better on {better:.0%} of tables, Wilcoxon over families p = {corrected[name]:.2g} (Holm)"
             rows.append(
                 Row(
-                    f"tabular-{which}-{metric}-{name}", float(each.mean()), float(low), float(high), metric,
+                    f"{prefix}-{metric.replace('_', '-')}-{name}", float(each.mean()), float(low), float(high), metric,
                     higher, len(each), list(range(SPLITS)), 0.0, command, note.removeprefix("; "),
                 )
             )  # fmt: skip
@@ -262,7 +265,8 @@ def main() -> None:
     if OWN not in args.learners:
         return
     command = f"python benchmarks/tabular.py --which {args.which}"
-    write_rows("tabular", report(found, args.which, command))
+    benchmark = "tabular" if args.which == "test" else "tabular_validation"
+    write_rows(benchmark, report(found, args.which, command))
 
 
 if __name__ == "__main__":
