@@ -129,7 +129,7 @@ def run(which: str, learners: list[str]) -> dict[str, dict[str, dict[str, list[f
     for table in small_tables(which):
         own = found.setdefault(table.name, {"family": table.family})
         for name in learners:
-            if name in own and name != OWN:
+            if name in own and not name.startswith(OWN):
                 continue
             splits = [measure(table.x, table.y, *s, name) for s in half_splits(table.y, SPLITS)]
             if all(split is not None for split in splits):

@@ -9,9 +9,6 @@ from torch import Tensor
 
 from netwright.architectures.table_net import bump
 
-# Numbers that tell the units of a branch apart.
-MARKS = 32
-
 
 @dataclass(frozen=True)
 class Branch:
@@ -70,13 +67,11 @@ class Fixed:
         directions: Standard normal, [H, D].
         offsets: Standard normal, [H].
         luck: Of Gumbel's distribution, [H, D]: which columns a unit of few columns has.
-        marks: What tells units apart, [MARKS, H].
     """
 
     directions: Tensor
     offsets: Tensor
     luck: Tensor
-    marks: Tensor
 
 
 def fixed_numbers(branch: int, hidden: int, columns: int, like: Tensor) -> Fixed:
@@ -92,9 +87,8 @@ def _drawn(branch: int, hidden: int, columns: int) -> tuple[np.ndarray, ...]:
     directions = [source(0, d).standard_normal(hidden) for d in range(columns)]
     luck = [source(1, d).gumbel(size=hidden) for d in range(columns)]
     offsets = source(2).standard_normal(hidden)
-    marks = source(3).standard_normal((hidden, MARKS)).T
-    arrays = (np.stack(directions, axis=1), offsets, np.stack(luck, axis=1), marks)
+    arrays = (np.stack(directions, axis=1), offsets, np.stack(luck, axis=1))
     return tuple(np.ascontiguousarray(array, dtype=np.float32) for array in arrays)
 
 
-__all__ = ["MARKS", "Branch", "Fixed", "fixed_numbers"]
+__all__ = ["Branch", "Fixed", "fixed_numbers"]

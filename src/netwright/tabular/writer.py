@@ -15,7 +15,7 @@ from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
-from netwright.tabular.branch import MARKS, Branch, Fixed, fixed_numbers
+from netwright.tabular.branch import Branch, Fixed, fixed_numbers
 from netwright.tabular.judging import TEMPERATURES, judged
 from netwright.tabular.statistics import STATISTICS, column_statistics
 from netwright.writer import Writer
@@ -23,7 +23,6 @@ from netwright.writer import Writer
 # Penalties that each branch starts from; features have a mean squared length of 1.
 _PENALTIES = (0.02, 0.15, 1.0, 8.0)
 _PER_TASK = 5
-_RANK = 8
 # Logarithms of the least and the largest penalty.
 _BOUNDS = (log(3e-3), log(100.0))
 
@@ -32,10 +31,13 @@ class TableWriter(Writer):
     """Writes a `TableNet` from labelled rows.
 
     Columns are tokens: each is described by what it has to do with the classes and with other columns, and
-    attends to the others. From its token comes how large a part it plays in each of the M branches of the hidden
-    layer, whose directions are fixed random numbers, scaled by column, plus a correction of low rank. The head is
-    solved in closed form per branch, for several penalties, and judged by what it says of rows left out; how
-    these solutions are mixed and how sure the answer is, is learned. All of it is one pass, and differentiable.
+    attends to the others. From what is read of all of them come the settings of M branches of a hidden layer, whose
+    directions are fixed random numbers, scaled by the part that each column plays by itself: how much that part
+    counts, how many columns a unit reads, how sharply it bends, penalties. The head is solved in closed form
+    per branch, for several penalties, and judged by what it says of rows left out; how these solutions are mixed and how
+    sure the answer is, is learned. All of it is one pass, and differentiable.
+
+    Sizes of single columns are not learned: measured, they fit made-up tables better and real ones worse.
 
     Nothing depends on the order of rows, nor on how classes are numbered or how many there are; columns are read
     in the order of what they have to do with the classes.
@@ -65,11 +67,9 @@ class TableWriter(Writer):
         self.read_task = nn.Linear(_PER_TASK, size)
         self.blocks = nn.ModuleList(SetBlock(size) for _ in range(depth))
         self.norm = nn.LayerNorm(size)
-        # Per branch: log scale of a column before the hidden layer and beside it, and one side of the correction.
-        self.to_columns = _quiet(nn.Linear(size, self.BRANCHES * (2 + _RANK)))
-        self.directions = nn.Parameter(torch.randn(self.BRANCHES, _RANK, MARKS) * MARKS**-0.5)
-        # Per branch: share of the hidden layer, size of its inputs, offset, sharpness, penalties.
-        self.to_branch = _quiet(nn.Linear(size, self.BRANCHES * (4 + len(_PENALTIES))))
+        # Per branch: size of what units read, how few columns they read, offsets, share of the hidden layer, how much
+        # the parts of columns count before it and beside it, penalties.
+        self.to_branch = _quiet(nn.Linear(size, self.BRANCHES * (6 + len(_PENALTIES))))
         judged = len(TEMPERATURES) + 3
         self.judge = nn.Sequential(
             nn.Linear(judged + size, size), nn.GELU(), _quiet(nn.Linear(size, 1))
@@ -150,13 +150,13 @@ class TableWriter(Writer):
         order = statistics[..., 0].argsort(dim=1, descending=True, stable=True)
         x = x.gather(2, order.unsqueeze(1).expand_as(x))
         statistics = statistics.gather(1, order.unsqueeze(2).expand_as(statistics))
-        tokens, z = self._read(statistics, y, rows)
-        branches = self._branches(tokens, z, statistics, x * real, rows)
+        z = self._read(statistics, y, rows)
+        branches = self._branches(z, statistics, x * real, rows)
         heads = self._heads(branches, x, y, real, z)
         return _assembled(branches, heads, order.argsort(dim=1), mean, inverse)
 
-    def _read(self, statistics: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Column tokens [T, D, E] and one of the task [T, E]."""
+    def _read(self, statistics: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """What the table is like, [T, E], from what its columns are like."""
         share = y.sum(dim=1) / rows[:, None]
         entropy = -(share * share.clamp(min=1e-9).log()).sum(dim=1)
         columns = torch.full_like(rows, float(statistics.shape[1]))
@@ -175,51 +175,32 @@ class TableWriter(Writer):
         tokens = self.read(statistics) + task.unsqueeze(1)
         for block in self.blocks:
             tokens = block(tokens)
-        tokens = self.norm(tokens)
-        return tokens, tokens.mean(dim=1) + task
+        z: Tensor = self.norm(tokens).mean(dim=1) + task
+        return z
 
-    def _branches(
-        self, tokens: Tensor, z: Tensor, statistics: Tensor, x: Tensor, count: Tensor
-    ) -> list[Branch]:
-        """The M branches, from column tokens, for standardised columns x [T, S, D] of `count` [T] real rows."""
-        per_column = self.to_columns(tokens).unflatten(-1, (self.BRANCHES, -1)).unbind(2)
-        per_branch = self.to_branch(z).unflatten(-1, (self.BRANCHES, -1)).unbind(1)
-        # The part that a column plays by itself is where its size starts from.
+    def _branches(self, z: Tensor, statistics: Tensor, x: Tensor, count: Tensor) -> list[Branch]:
+        """The M branches, from z [T, E], for standardised columns x [T, S, D] of `count` [T] real rows."""
+        # The part that a column plays by itself.
         part = 0.5 * (statistics[..., 0] + 0.5 * statistics[..., 4] + 0.01).log()
         branches = []
-        for m, (own, whole) in enumerate(zip(per_column, per_branch, strict=True)):
-            fixed = fixed_numbers(m, self.width, tokens.shape[1], x)
-            rows = self._directions(m, own, whole, part, fixed)
+        settings = self.to_branch(z).unflatten(-1, (self.BRANCHES, -1)).unbind(1)
+        for m, own in enumerate(settings):
+            fixed = fixed_numbers(m, self.width, x.shape[2], x)
+            rows = _directions(m, own, part, fixed)
             spread = ((x @ rows.transpose(1, 2)).square().sum(dim=1) / count[:, None]).clamp(
                 min=1e-6
             )
             branches.append(
                 Branch(
                     rows=rows,
-                    offsets=spread.sqrt() * fixed.offsets * whole[:, 2:3].exp(),
-                    beside=_up_to_one(own[..., 1]) * _up_to_one(0.5 * part),
-                    share=torch.sigmoid(whole[:, 3:4] + (1.0 if m else 0.0)),
-                    penalties=(self.start + whole[:, 4:]).clamp(*_BOUNDS).exp(),
+                    offsets=spread.sqrt() * fixed.offsets * own[:, 2:3].exp(),
+                    beside=_up_to_one(0.5 * part * own[:, 5:6].exp()),
+                    share=torch.sigmoid(own[:, 3:4] + (1.0 if m else 0.0)),
+                    penalties=(self.start + own[:, 6:]).clamp(*_BOUNDS).exp(),
                     is_ramps=m == 0,
                 )
             )
         return branches
-
-    def _directions(
-        self, branch: int, own: Tensor, whole: Tensor, part: Tensor, fixed: Fixed
-    ) -> Tensor:
-        """Rows [T, H, D] of a branch: of all columns alike, of columns by their part, or of few columns each."""
-        size = own[..., 0] + (part if branch else 0 * part)
-        if branch == 2:
-            sharpness = (whole[:, 1:2] + 0.7).exp().unsqueeze(1)
-            chosen = torch.softmax(sharpness * (size.unsqueeze(1) + fixed.luck), dim=-1)
-            rows = fixed.directions * chosen
-        else:
-            rows = fixed.directions * _up_to_one(size).unsqueeze(1)
-        low = torch.einsum("tdr,rh->thd", own[..., 2:], self.directions[branch] @ fixed.marks)
-        rows = F.normalize(rows, dim=-1)
-        rows = F.normalize(rows + low * rows.abs().amax(dim=-1, keepdim=True), dim=-1)
-        return rows * (whole[:, 0:1] + 0.4).exp().unsqueeze(-1)
 
     def _heads(
         self, branches: list[Branch], x: Tensor, y: Tensor, real: Tensor, z: Tensor
@@ -288,6 +269,19 @@ def _assembled(
         "head.weight": torch.cat([beside, hidden], dim=2),
         "head.bias": bias - torch.einsum("tcd,td->tc", beside, mean),
     }
+
+
+def _directions(branch: int, own: Tensor, part: Tensor, fixed: Fixed) -> Tensor:
+    """Rows [T, H, D] of a branch: of all columns alike, of columns by their part [T, D], or of few columns each."""
+    size = part * (own[:, 4:5].exp() if branch else own[:, 4:5])
+    if branch == 2:
+        sharpness = (own[:, 1:2] + 0.7).exp().unsqueeze(1)
+        rows = fixed.directions * torch.softmax(
+            sharpness * (size.unsqueeze(1) + fixed.luck), dim=-1
+        )
+    else:
+        rows = fixed.directions * _up_to_one(size).unsqueeze(1)
+    return F.normalize(rows, dim=-1) * (own[:, 0:1] + 0.4).exp().unsqueeze(-1)
 
 
 def _up_to_one(logarithms: Tensor) -> Tensor:
