@@ -23,10 +23,12 @@ from netwright.training.recipe import seeded_weights
 PACKAGE = Path(nw.__file__).parent / "pretrained" / TABLES
 
 
-def train(folder: Path, steps: int, seed: int, learning_rate: float, device: str) -> None:
+def train(
+    folder: Path, steps: int, seed: int, learning_rate: float, device: str, branches: str
+) -> None:
     """Train, or go on where a run was stopped."""
     with seeded_weights(seed):
-        writer = TableWriter()
+        writer = TableWriter(branches=branches)  # type: ignore[arg-type]
     nw.train(
         writer,
         SyntheticTables(device=resolve_device(device)),
@@ -68,13 +70,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--branches", choices=["learned", "fixed"], default="learned")
     parser.add_argument("--package", action="store_true", help="do not train; fill the package")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.package:
         package(args.folder, PACKAGE)
     else:
-        train(args.folder, args.steps, args.seed, args.learning_rate, args.device)
+        train(args.folder, args.steps, args.seed, args.learning_rate, args.device, args.branches)
 
 
 if __name__ == "__main__":

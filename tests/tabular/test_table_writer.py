@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import netwright as nw
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import ConditionError
+from netwright.errors import ConditionError, RunError
 from netwright.rng import stream
 from netwright.tabular import TableWriter
 from netwright.tasks import SyntheticTables
@@ -133,6 +133,24 @@ def test_the_network_by_itself_answers_as_in_the_batch(writer, rng):
     network = writer.network_of(params, condition, labels=("a", "b", "c"))
     torch.testing.assert_close(network(x[0]), writer.child(params, x)[0])
     assert network.size == network.architecture.parameters
+
+
+@torch.no_grad()
+def test_with_fixed_branches_only_the_head_is_learned(rng):
+    x, y = table(rng)
+    condition = Condition(examples=ExampleSet.of(x, y, classes=3))
+    with seeded_weights(0):
+        writer = TableWriter(size=16, hidden=12, branches="fixed").double().eval()
+    before = writer(condition)
+    perturb(writer, rng)
+    after = writer(condition)
+    torch.testing.assert_close(after["hidden.weight"], before["hidden.weight"])
+    assert (after["head.weight"] - before["head.weight"]).abs().max() > 1e-3
+
+
+def test_unknown_branches_are_refused():
+    with pytest.raises(RunError, match="`branches` is 'free', expected 'learned' or 'fixed'"):
+        TableWriter(branches="free")
 
 
 def test_values_are_refused(writer):

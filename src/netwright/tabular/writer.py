@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import log
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from netwright.architectures.table_net import Squash, TableNet
 from netwright.attention import SetBlock
 from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import ConditionError
+from netwright.errors import ConditionError, RunError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.tabular.branch import Branch, Fixed, fixed_numbers
 from netwright.tabular.judging import TEMPERATURES, judged
@@ -46,6 +46,10 @@ class TableWriter(Writer):
         size: E, the width of a token.
         hidden: Hidden units per branch.
         depth: Number of attention blocks over columns.
+        branches: Whether settings of branches are `learned` or `fixed`, which leaves the judging to be learned.
+
+    Raises:
+        RunError: If `branches` is neither.
 
     References:
         Rahimi and Recht, Random features for large-scale kernel machines, NeurIPS 2007.
@@ -54,9 +58,18 @@ class TableWriter(Writer):
 
     BRANCHES = 3
 
-    def __init__(self, *, size: int = 64, hidden: int = 96, depth: int = 2) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 64,
+        hidden: int = 96,
+        depth: int = 2,
+        branches: Literal["learned", "fixed"] = "learned",
+    ) -> None:
         super().__init__()
-        self.size, self.width, self.depth = size, hidden, depth
+        if branches not in ("learned", "fixed"):
+            raise RunError(f"`branches` is {branches!r}, expected 'learned' or 'fixed'.")
+        self.size, self.width, self.depth, self.branches = size, hidden, depth, branches
         # Of its own numbers none is ever used: not to be trained, saved or counted.
         self.__dict__["child"] = Child(
             TableNet(columns=4, hidden=hidden * self.BRANCHES, ramps=hidden, classes=2),
@@ -69,7 +82,8 @@ class TableWriter(Writer):
         self.norm = nn.LayerNorm(size)
         # Per branch: size of what units read, how few columns they read, offsets, share of the hidden layer, how much
         # the parts of columns count before it and beside it, penalties.
-        self.to_branch = _quiet(nn.Linear(size, self.BRANCHES * (6 + len(_PENALTIES))))
+        numbers = self.BRANCHES * (6 + len(_PENALTIES))
+        self.to_branch = _quiet(nn.Linear(size, numbers)) if branches == "learned" else None
         judged = len(TEMPERATURES) + 3
         self.judge = nn.Sequential(
             nn.Linear(judged + size, size), nn.GELU(), _quiet(nn.Linear(size, 1))
@@ -83,11 +97,17 @@ class TableWriter(Writer):
 
     def record(self) -> dict[str, Any]:
         """The JSON-able description."""
-        return {"writer": "table", "size": self.size, "hidden": self.width, "depth": self.depth}
+        return {
+            "writer": "table",
+            "size": self.size,
+            "hidden": self.width,
+            "depth": self.depth,
+            "branches": self.branches,
+        }
 
     def of_width(self, hidden: int) -> "TableWriter":
         """The same hypernetwork, with the same learned numbers, writing children of other widths."""
-        other = TableWriter(size=self.size, hidden=hidden, depth=self.depth)
+        other = TableWriter(size=self.size, hidden=hidden, depth=self.depth, branches=self.branches)
         other.to(self.trust).load_state_dict(self.state_dict())
         other.run_digest = self.run_digest
         return other
@@ -183,7 +203,13 @@ class TableWriter(Writer):
         # The part that a column plays by itself.
         part = 0.5 * (statistics[..., 0] + 0.5 * statistics[..., 4] + 0.01).log()
         branches = []
-        settings = self.to_branch(z).unflatten(-1, (self.BRANCHES, -1)).unbind(1)
+        numbers = 6 + len(_PENALTIES)
+        chosen = (
+            z.new_zeros(len(z), self.BRANCHES * numbers)
+            if self.to_branch is None
+            else self.to_branch(z)
+        )
+        settings = chosen.unflatten(-1, (self.BRANCHES, numbers)).unbind(1)
         for m, own in enumerate(settings):
             fixed = fixed_numbers(m, self.width, x.shape[2], x)
             rows = _directions(m, own, part, fixed)
