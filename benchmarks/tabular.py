@@ -256,6 +256,7 @@ def main() -> None:
     parser.add_argument("--seconds", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", FutureWarning)
     if args.sklearn or args.seconds:
         command = "python benchmarks/tabular.py --sklearn --seconds"
         rows = sklearn_rows(command) if args.sklearn else []

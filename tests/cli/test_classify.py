@@ -51,7 +51,8 @@ def test_a_file_ending_in_onnx_is_an_onnx_file(run, table, tmp_path):
     code, out, _ = run("classify", table, "--target", "outcome", "--out", tmp_path / "net.onnx")
     assert code == 0
     assert "netwright" in out
-    assert "calibration error" in out
+    assert "calibration" in out
+    assert "…" not in out  # it fits a terminal
     assert (tmp_path / "net.onnx").stat().st_size > 1000
 
 

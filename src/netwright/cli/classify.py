@@ -19,6 +19,7 @@ _SHORT = {
     "random forest": "forest",
     "gradient boosting": "boosting",
     "balanced accuracy": "balanced",
+    "calibration error": "calibration",
 }
 
 
