@@ -173,8 +173,9 @@ def report(found: dict[str, Any], which: str, command: str) -> list[Row]:
         if metric in ("auroc", "log_loss", "balanced_accuracy"):
             difference = critical_difference(scores, higher_is_better=higher)
             ranks = dict(zip(difference.learners, difference.ranks, strict=True))
-            picture = Path("docs/images") / f"tabular-{which}-{metric}.png"
-            draw_critical_difference(difference, picture)
+            if which == "test":
+                picture = Path("docs/images") / f"tabular-test-{metric}.png"
+                draw_critical_difference(difference, picture)
         rivals = [name for name in learners if name != OWN]
         tests = [wilcoxon_test(scores[OWN], scores[r]) for r in rivals]
         corrected = dict(zip(rivals, holm([t.p_value for t in tests]), strict=True))
