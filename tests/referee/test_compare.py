@@ -284,6 +284,8 @@ def test_equal_cpu_time_means_steps_in_inverse_proportion_to_what_one_takes(tmp_
         assert plan.steps[name] == round(0.6 / plan.seconds_per_step[name])
     assert plan.steps["r"] == 0
     assert plan.steps["joint"] > plan.steps["hypernetwork"]
+    # One training serves both.
+    assert plan.steps["joint"] == plan.steps["joint+tune"]
     # Decided once: another timing would come out otherwise.
     again = plan_setting(asked, "k5", Sine(shots=5, queries=8), tmp_path, lambda line: None)
     assert again == plan == read_plan(tmp_path, asked)["k5"]
