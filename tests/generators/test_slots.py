@@ -135,8 +135,8 @@ def test_training_on_some_widths_helps_at_another():
 
 @pytest.mark.slow
 def test_a_width_that_training_never_saw_works_after_training_on_others():
-    # The mean of all waves has an error of about 4; this training comes to about 1.
-    assert error_at_an_unseen_width(3_000, 16) < 2.0
+    # The mean of all waves has an error of about 4.
+    assert error_at_an_unseen_width(5_000, 16) < 1.0
 
 
 def test_what_cannot_be_written_for_another_child_is_refused(rng):
