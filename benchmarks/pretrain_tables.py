@@ -1,9 +1,9 @@
 """Meta-train the hypernetwork for tables, and put it into the package.
 
-    python benchmarks/pretrain_tables.py --steps 20000 --folder runs/tables     # hours; Ctrl-C and again goes on
+    python benchmarks/pretrain_tables.py --steps 2000 --branches fixed --folder runs/tables     # what the package holds
     python benchmarks/pretrain_tables.py --folder runs/tables --package         # half precision, about 0.2 MB
 
-Only made-up tables are seen. The package then holds weights, run record and log.
+Ctrl-C, and again goes on. Only made-up tables are seen. The package then holds weights, run record and log.
 """
 
 import argparse

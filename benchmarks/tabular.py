@@ -252,7 +252,8 @@ def main() -> None:
     """Parse, run, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--which", choices=["validation", "test"], default="validation")
-    parser.add_argument("--learners", nargs="+", choices=list(LEARNERS), default=list(LEARNERS))
+    there = [n for n in LEARNERS if n != "netwright-untrained" or UNTRAINED.is_dir()]
+    parser.add_argument("--learners", nargs="+", choices=list(LEARNERS), default=there)
     parser.add_argument("--sklearn", action="store_true")
     parser.add_argument("--seconds", action="store_true")
     args = parser.parse_args()
