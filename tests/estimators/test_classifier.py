@@ -144,7 +144,7 @@ def test_it_exports_to_c_that_a_compiler_takes(tmp_path):
         ],
         check=True,
     )
-    logits = ctypes.CDLL(str(library)).netwright_logits
+    logits = ctypes.CDLL(str(library)).netwright_outputs
     rows, out = classifier.encode(x), np.zeros((len(x), 3), dtype=np.float32)
     pointer = ctypes.POINTER(ctypes.c_float)
     for row, answer in zip(rows, out, strict=True):

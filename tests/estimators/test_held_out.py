@@ -33,7 +33,7 @@ def test_every_row_is_answered_by_a_fit_that_has_not_seen_it():
     found = held_out(columns, y, folds=3, resamples=50)
     assert found[0].learner == OWN
     for each in found:
-        np.testing.assert_allclose(each.probabilities.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(each.answers.sum(axis=1), 1, atol=1e-6)
         value, low, high = each.scores["accuracy"]
         assert 0.75 < low <= value <= high
         assert set(each.scores) == set(METRICS)

@@ -10,6 +10,7 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.rng import stream
 from netwright.tabular import TableWriter
+from netwright.tabular.values import levels_of
 from netwright.tasks import SyntheticTables
 from netwright.training.recipe import seeded_weights
 
@@ -153,10 +154,58 @@ def test_unknown_branches_are_refused():
         TableWriter(branches="free")
 
 
-def test_values_are_refused(writer):
-    condition = Condition(examples=ExampleSet.of(torch.randn(1, 4, 2), torch.randn(1, 4, 1)))
-    with pytest.raises(ConditionError, match="expected rows with classes"):
-        writer(condition)
+def test_several_values_per_row_and_no_rows_are_refused(writer):
+    condition = Condition(examples=ExampleSet.of(torch.randn(1, 4, 2), torch.randn(1, 4, 2)))
+    for unfit in (condition, Condition()):
+        with pytest.raises(ConditionError, match="expected rows with classes, or with one value"):
+            writer(unfit)
+
+
+def values(rng, tasks=2, rows=40, columns=5):
+    x = torch.randn(tasks, rows, columns, generator=rng, dtype=torch.float64)
+    noise = torch.randn(tasks, rows, 1, generator=rng, dtype=torch.float64)
+    return x, 5 + 3 * x[..., :1] + x[..., 1:2].square() + 0.2 * noise
+
+
+@torch.no_grad()
+def test_values_keep_the_same_laws(writer, rng):
+    x, y = values(rng)
+    query = torch.randn(2, 7, 5, generator=rng, dtype=torch.float64)
+    own = writer.child(writer(Condition(examples=ExampleSet.of(x, y))), query)
+    assert own.shape == (2, 7, 6)
+    rows, columns = torch.randperm(40, generator=rng), torch.randperm(5, generator=rng)
+    condition = Condition(examples=ExampleSet.of(x[:, rows][..., columns], y[:, rows]))
+    torch.testing.assert_close(writer.child(writer(condition), query[..., columns]), own)
+    alone = Condition(examples=ExampleSet.of(x[1:], y[1:]))
+    torch.testing.assert_close(writer.child(writer(alone), query[1:]), own[1:])
+    mask = (torch.arange(43) < 40).expand(2, -1)
+    padded = torch.cat([x, torch.full_like(x[:, :3], float("nan"))], dim=1)
+    unknown = torch.cat([y, torch.full_like(y[:, :3], float("nan"))], dim=1)
+    masked = Condition(examples=ExampleSet(padded, unknown, mask))
+    torch.testing.assert_close(writer.child(writer(masked), query), own)
+    scaled = writer.child(writer(Condition(examples=ExampleSet.of(x, 100 * y - 7))), query)
+    torch.testing.assert_close(scaled, 100 * own - 7)
+
+
+@torch.no_grad()
+def test_of_rows_left_out_each_quantile_has_its_share_below_it(writer, rng):
+    x, y = values(rng, tasks=1, rows=30)
+    levels = (0.1, 0.5, 0.9)
+    below = torch.zeros(3, dtype=torch.float64)
+    for row in range(30):
+        others = torch.arange(30) != row
+        condition = Condition(examples=ExampleSet.of(x[:, others], y[:, others]))
+        said = writer.child(writer(condition, levels=levels), x[:, row : row + 1])[0, 0, 1:]
+        below += (y[0, row] < said).double()
+    torch.testing.assert_close(below / 30, torch.tensor(levels).double(), atol=0.11, rtol=0)
+
+
+def test_levels_are_fifths_and_ties_share_one():
+    y = torch.tensor([[[5.0], [1.0], [2.0], [2.0], [2.0], [9.0], [1e9]]])
+    real = torch.tensor([[[1.0]] * 6 + [[0.0]]]).reshape(1, 7, 1)
+    found = levels_of(y, real)
+    assert found[0, :6].argmax(dim=1).tolist() == [3, 0, 2, 2, 2, 4]
+    assert found[0, 6].sum() == 0
 
 
 def test_it_answers_better_than_the_most_frequent_class_before_training():

@@ -6,21 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from netwright.cli.output import next_folder, print_json, print_table
+from netwright.cli.held_out import draw_held_out, print_scores, save_network
+from netwright.cli.output import print_json
 from netwright.errors import DataError
 from netwright.estimators import NetwrightClassifier
-from netwright.estimators.held_out import METRICS, OWN, HeldOut, held_out
+from netwright.estimators.held_out import held_out
 from netwright.tasks.columns import Columns, as_text, read_columns, require
 
 FEWEST_ROWS = 10
-# So that a table of four learners is no wider than a terminal.
-_SHORT = {
-    "logistic regression": "logistic",
-    "random forest": "forest",
-    "gradient boosting": "boosting",
-    "balanced accuracy": "balanced",
-    "calibration error": "calibration",
-}
 
 
 def run_classify(
@@ -37,14 +30,15 @@ def run_classify(
     columns, y = _read(path, target, ignore)
     found = held_out(columns, y, folds=folds, seed=seed)
     classifier = NetwrightClassifier(random_state=seed).fit_columns(columns, y, target=target)
-    network = classifier.to_network()
-    out = out or next_folder(f"classify-{path.stem}")
-    if out.suffix.lower() == ".onnx":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        network.export(out)
-    else:
-        network.save(out)
-    picture = _draw(found, np.unique(y, return_inverse=True)[1], out)
+    out = save_network(classifier, out, f"classify-{path.stem}")
+    codes = np.unique(y, return_inverse=True)[1]
+    picture = draw_held_out(
+        found,
+        ["accuracy", "AUROC"],
+        lambda axis: _draw_reliability(axis, found[0].answers, codes),
+        out,
+    )
+    size = classifier.to_network().size
     if as_json:
         print_json(
             {
@@ -54,20 +48,16 @@ def run_classify(
                 "folds": folds,
                 "scores": {each.learner: each.scores for each in found},
                 "network": out,
-                "parameters": network.size,
+                "parameters": size,
                 "picture": picture,
             }
         )
         return
-    print_table(
+    print_scores(
         f"{path.name}: {len(y)} rows, {len(classifier.classes_)} classes; {folds} folds, 95 % intervals over rows",
-        ["held out", *(_SHORT.get(each.learner, each.learner) for each in found)],
-        [
-            [_SHORT.get(metric, metric), *(_cell(each.scores[metric]) for each in found)]
-            for metric in METRICS
-        ],
+        found,
     )
-    print(f"saved: {out} ({network.size:,} parameters, from all {classifier.n_rows_read_} rows)")
+    print(f"saved: {out} ({size:,} parameters, from all {classifier.n_rows_read_} rows)")
     if picture is not None:
         print(f"picture: {picture}")
 
@@ -88,7 +78,7 @@ def _read(path: Path, target: str, ignore: tuple[str, ...]) -> tuple[Columns, np
     if kinds > max(20, known.sum() // 4):
         raise DataError(
             f"Column {target!r} has {kinds} different values in {known.sum()} rows, expected classes. "
-            "Numbers to be forecast are no classes; cut them into levels first."
+            "Numbers to be forecast are no classes: `netwright regress` is for them."
         )
     if len(columns) < 2:
         raise DataError(
@@ -100,43 +90,6 @@ def _read(path: Path, target: str, ignore: tuple[str, ...]) -> tuple[Columns, np
         if name != target
     }
     return kept, labels[known].astype(str)
-
-
-def _cell(value: tuple[float, float, float]) -> str:
-    middle, low, high = value
-    return f"{middle:.3f} ±{(high - low) / 2:.3f}"
-
-
-def _draw(found: list[HeldOut], y: np.ndarray, out: Path) -> Path | None:
-    """Log loss of all learners with intervals, and how far the network's confidence holds; None without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for place, metric in enumerate(("accuracy", "AUROC")):
-        for n, each in enumerate(found):
-            value, low, high = each.scores[metric]
-            colour = "#1f5fbf" if each.learner == OWN else "#8a8a8a"
-            height = place * (len(found) + 1) + n
-            left.plot([low, high], [height, height], color=colour, lw=2, solid_capstyle="round")
-            left.plot(value, height, "o", color=colour)
-            left.text(high, height, f"  {each.learner}", va="center", fontsize=8, color=colour)
-    left.set_yticks([(len(found) - 1) / 2, len(found) + 1 + (len(found) - 1) / 2])
-    left.set_yticklabels(["accuracy", "AUROC"])
-    left.set_ylim(2 * len(found) + 1, -1)
-    low, high = left.get_xlim()
-    left.set_xticks([tick for tick in left.get_xticks() if low <= tick <= 1])
-    left.set_xlim(low, high + 0.55 * (high - low))
-    left.set_title("held-out rows, 95 % intervals", fontsize=9)
-    _draw_reliability(right, found[0].probabilities, y)
-    for axis in (left, right):
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelsize=8)
-    path = out.parent / f"{out.stem}.png"
-    figure.savefig(path, dpi=120)
-    return path
 
 
 def _draw_reliability(axis: Any, p: np.ndarray, y: np.ndarray) -> None:

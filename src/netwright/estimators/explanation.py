@@ -1,8 +1,8 @@
-"""What each column of a table does for a classifier's answers."""
+"""What each column of a table does for the answers of an estimator."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,10 +19,13 @@ class Explanation:
 
     Args:
         columns: Names, most important first.
-        importances: By how much the log loss grows when a column's values are shuffled among rows, in nats, [D].
+        importances: By how much the loss grows when a column's values are shuffled among rows, [D]: log loss in nats, or
+            squared error as a share of the target's variance.
         spreads: Standard deviation of the same over repeats, [D].
-        curves: Partial dependence of the first columns: values, and mean probabilities [points, C].
-        classes: Class labels.
+        curves: Partial dependence of the first columns: values, and mean probabilities [points, C] or means [points, 1].
+        classes: Class labels; empty if the target is a number.
+        loss: What the loss is.
+        answer: What curves show.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +33,8 @@ class Explanation:
     spreads: np.ndarray
     curves: dict[str, tuple[list[Any], np.ndarray]]
     classes: tuple[str, ...]
+    loss: str = "log loss"
+    answer: str = "mean probability"
 
     def __str__(self) -> str:
         width = max(map(len, self.columns))
@@ -58,9 +63,9 @@ class Explanation:
             color="#1f5fbf",
         )
         axes[0].invert_yaxis()
-        axes[0].set_title("log loss gained by shuffling", fontsize=9)
+        axes[0].set_title(f"{self.loss} lost by shuffling", fontsize=9)
         for axis, (name, (values, shares)) in zip(axes[1:], self.curves.items(), strict=True):
-            for c, label in enumerate(self.classes[:6]):
+            for c, label in enumerate(self.classes[:6] or ("",)):
                 axis.plot(
                     range(len(values)) if isinstance(values[0], str) else values,
                     shares[:, c],
@@ -69,10 +74,12 @@ class Explanation:
             if isinstance(values[0], str):
                 axis.set_xticks(range(len(values)), values, rotation=90)
             axis.set_title(name, fontsize=9)
-            axis.set_ylim(0, 1)
+            if self.classes:
+                axis.set_ylim(0, 1)
         if len(axes) > 1:
-            axes[1].legend(fontsize=7, frameon=False)
-            axes[1].set_ylabel("mean probability", fontsize=8)
+            if self.classes:
+                axes[1].legend(fontsize=7, frameon=False)
+            axes[1].set_ylabel(self.answer, fontsize=8)
         for axis in axes:
             axis.spines[["top", "right"]].set_visible(False)
             axis.tick_params(labelsize=7)
@@ -81,16 +88,26 @@ class Explanation:
         return path
 
 
-def explained(classifier: Any, x: Any, y: Any, *, repeats: int, seed: int) -> Explanation:
-    """See `NetwrightClassifier.explain`."""
-    columns, rows = classifier.columns_of(x), len(x)
-    codes = np.searchsorted(classifier.classes_, np.asarray(y))
+class Explainable(Protocol):
+    """What can be explained: an estimator for tables."""
+
+    loss_name: str
+    answer_name: str
+
+    def answers_of(self, columns: Columns, rows: int) -> np.ndarray: ...
+
+    def loss_of(self, columns: Columns, y: np.ndarray) -> float: ...
+
+
+def explained(
+    estimator: Explainable, columns: Columns, y: np.ndarray, *, repeats: int, seed: int
+) -> Explanation:
+    """See `TableEstimator.explain`."""
     rng = np.random.default_rng(seed)
-    whole = _loss(classifier, columns, codes)
+    rows, whole = len(y), estimator.loss_of(columns, y)
     losses = {
         name: [
-            _loss(classifier, {**columns, name: _taken(column, rng.permutation(rows))}, codes)
-            - whole
+            estimator.loss_of({**columns, name: _taken(column, rng.permutation(rows))}, y) - whole
             for _ in range(repeats)
         ]
         for name, column in columns.items()
@@ -102,17 +119,16 @@ def explained(classifier: Any, x: Any, y: Any, *, repeats: int, seed: int) -> Ex
         tuple(order),
         np.array([np.mean(losses[name]) for name in order]),
         np.array([np.std(losses[name]) for name in order]),
-        {name: _curve(classifier, part, name, len(some)) for name in order[:DRAWN]},
-        tuple(map(str, classifier.classes_)),
+        {name: _curve(estimator, part, name, len(some)) for name in order[:DRAWN]},
+        tuple(map(str, getattr(estimator, "classes_", ()))),
+        estimator.loss_name,
+        estimator.answer_name,
     )
 
 
-def _loss(classifier: Any, columns: Columns, codes: np.ndarray) -> float:
-    p = classifier.probabilities_of(columns, len(codes))
-    return float(-np.log(np.clip(p[np.arange(len(codes)), codes], 1e-6, None)).mean())
-
-
-def _curve(classifier: Any, columns: Columns, name: str, rows: int) -> tuple[list[Any], np.ndarray]:
+def _curve(
+    estimator: Explainable, columns: Columns, name: str, rows: int
+) -> tuple[list[Any], np.ndarray]:
     column = columns[name]
     if column.kind == "numeric":
         known = column.values[~np.isnan(column.values)]
@@ -122,9 +138,7 @@ def _curve(classifier: Any, columns: Columns, name: str, rows: int) -> tuple[lis
         texts, counts = np.unique([v for v in column.values if v is not None], return_counts=True)
         values = [str(text) for text in texts[np.argsort(-counts, kind="stable")][:12]]
     shares = [
-        classifier.probabilities_of({**columns, name: _constant(column, value, rows)}, rows).mean(
-            axis=0
-        )
+        estimator.answers_of({**columns, name: _constant(column, value, rows)}, rows).mean(axis=0)
         for value in values
     ]
     return values, np.stack(shares)

@@ -1,12 +1,14 @@
 """What a classifier of a table is worth: scores of rows that it was not written from, beside usual baselines."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from netwright.estimators.classifier import NetwrightClassifier
+from netwright.estimators.table_estimator import taken
 from netwright.tasks.columns import ColumnEncoder, Columns
 
 METRICS = ("accuracy", "balanced accuracy", "AUROC", "log loss", "calibration error")
@@ -21,12 +23,12 @@ class HeldOut:
 
     Args:
         learner: Its name.
-        probabilities: Of each row, by a fit that has not seen it, [N, C].
+        answers: Of each row, by a fit that has not seen it: probabilities [N, C], or the mean and quantiles [N, 1 + Q].
         scores: By metric: value, and the ends of a 95 % interval for new rows.
     """
 
     learner: str
-    probabilities: np.ndarray
+    answers: np.ndarray
     scores: dict[str, tuple[float, float, float]]
 
 
@@ -54,16 +56,16 @@ def held_out(
         make: What makes the classifier.
     """
     classes, codes = np.unique(y, return_inverse=True)
-    fold = _folds(codes, folds, seed)
+    fold = folds_of(codes, folds, seed)
     names = [OWN, *_baselines()]
     found = {name: np.zeros((len(y), len(classes))) for name in names}
     for number in range(folds):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        here, there = (_taken(columns, rows) for rows in (train, test))
+        here, there = (taken(columns, rows) for rows in (train, test))
         if not len(test) or len(np.unique(codes[train])) < 2:
             continue
         own = make().fit_columns(here, codes[train])
-        found[OWN][np.ix_(test, own.classes_)] = own.probabilities_of(there, len(test))
+        found[OWN][np.ix_(test, own.classes_)] = own.answers_of(there, len(test))
         encoder = ColumnEncoder.fit(here)
         if not encoder.encodings:
             continue
@@ -73,7 +75,20 @@ def held_out(
             found[name][np.ix_(test, fitted.classes_)] = fitted.predict_proba(x_test)
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(y), len(y)) for _ in range(resamples)]
-    return [HeldOut(name, p, _with_intervals(codes, p, draws)) for name, p in found.items()]
+    return [
+        HeldOut(name, p, with_intervals(partial(_scores_at, codes, p), draws))
+        for name, p in found.items()
+    ]
+
+
+def with_intervals(
+    scores_at: Callable[[np.ndarray | slice], dict[str, float]], draws: Sequence[np.ndarray]
+) -> dict[str, tuple[float, float, float]]:
+    """Each metric of all rows, and the ends of its 95 % interval over draws of rows."""
+    own = scores_at(slice(None))
+    drawn = [scores_at(rows) for rows in draws]
+    ends = {m: np.nanquantile([each[m] for each in drawn], [0.025, 0.975]) for m in own}
+    return {m: (own[m], float(ends[m][0]), float(ends[m][1])) for m in own}
 
 
 def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
@@ -101,13 +116,8 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     return dict(zip(METRICS, map(float, values), strict=True))
 
 
-def _with_intervals(
-    y: np.ndarray, p: np.ndarray, draws: list[np.ndarray]
-) -> dict[str, tuple[float, float, float]]:
-    own = scores_of(y, p)
-    drawn = [scores_of(y[rows], p[rows]) for rows in draws]
-    ends = {m: np.nanquantile([each[m] for each in drawn], [0.025, 0.975]) for m in METRICS}
-    return {m: (own[m], float(ends[m][0]), float(ends[m][1])) for m in METRICS}
+def _scores_at(y: np.ndarray, p: np.ndarray, rows: np.ndarray | slice) -> dict[str, float]:
+    return scores_of(y[rows], p[rows])
 
 
 def _baselines() -> dict[str, Any]:
@@ -123,7 +133,7 @@ def _baselines() -> dict[str, Any]:
     }
 
 
-def _folds(codes: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def folds_of(codes: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Fold of each row, [N]: the rows of each class are dealt out in turn."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(codes))
@@ -133,8 +143,4 @@ def _folds(codes: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-def _taken(columns: Columns, rows: np.ndarray) -> Columns:
-    return {name: replace(column, values=column.values[rows]) for name, column in columns.items()}
-
-
-__all__ = ["METRICS", "OWN", "HeldOut", "held_out", "scores_of"]
+__all__ = ["METRICS", "OWN", "HeldOut", "folds_of", "held_out", "scores_of", "with_intervals"]

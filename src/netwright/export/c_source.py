@@ -11,9 +11,9 @@ from netwright.artifacts import write_file
 from netwright.errors import ArtifactError
 
 _TEMPLATE = """\
-/* Logits of a network for tables. Written by netwright {version}.
-   Inputs are encoded rows of {columns} numbers, outputs {classes} logits: the largest one names the class, and
-   exp(y[c]) over their sum is its probability. */
+/* A network for tables. Written by netwright {version}.
+   Inputs are encoded rows of {columns} numbers, outputs {classes} numbers: of classes they are logits, the largest one names
+   the class, and exp(y[c]) over their sum is its probability; of a value they are its mean and its quantiles. */
 #include <math.h>
 
 #define COLUMNS {columns}
@@ -23,7 +23,7 @@ _TEMPLATE = """\
 
 {arrays}
 
-void netwright_logits(const float *x, float *y)
+void netwright_outputs(const float *x, float *y)
 {{
     float z[COLUMNS + HIDDEN];
     for (int d = 0; d < COLUMNS; d++)
@@ -46,7 +46,7 @@ NAMES = ("hidden.weight", "hidden.bias", "head.weight", "head.bias")
 
 
 def export_c(network: nn.Module, path: Path, *, version: str) -> Path:
-    """Write a network for tables as C: `void netwright_logits(const float *x, float *y)`.
+    """Write a network for tables as C: `void netwright_outputs(const float *x, float *y)`.
 
     Args:
         network: A built `TableNet`.

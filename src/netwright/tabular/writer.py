@@ -1,6 +1,6 @@
 """The hypernetwork for tables: any number of rows, columns and classes, in one forward pass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ from netwright.errors import ConditionError, RunError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.tabular.branch import Branch, Fixed, fixed_numbers
 from netwright.tabular.judging import TEMPERATURES, judged
-from netwright.tabular.statistics import STATISTICS, column_statistics
+from netwright.tabular.statistics import FOURTH, STATISTICS, column_statistics
+from netwright.tabular.values import QUANTILES, levels_of, value_heads
 from netwright.writer import Writer
 
 # Penalties that each branch starts from; features have a mean squared length of 1.
@@ -28,7 +29,7 @@ _BOUNDS = (log(3e-3), log(100.0))
 
 
 class TableWriter(Writer):
-    """Writes a `TableNet` from labelled rows.
+    """Writes a `TableNet` from labelled rows: of classes, or of values.
 
     Columns are tokens: each is described by what it has to do with the classes and with other columns, and
     attends to the others. From what is read of all of them come the settings of M branches of a hidden layer, whose
@@ -37,7 +38,11 @@ class TableWriter(Writer):
     per branch, for several penalties, and judged by what it says of rows left out; how these solutions are mixed and how
     sure the answer is, is learned. All of it is one pass, and differentiable.
 
-    Sizes of single columns are not learned: measured, they fit made-up tables better and real ones worse.
+    Sizes of single columns are not learned: measured, they fit made-up tables better and real ones worse. Columns that
+    are nearly always the same, as pixels at the edge, are made light: scaling them to one spread blows them up.
+
+    For values y [T, S, 1] the outputs are their mean and quantiles, see `netwright.tabular.values`; branches are the same,
+    and nothing of the head is learned.
 
     Nothing depends on the order of rows, nor on how classes are numbered or how many there are; columns are read
     in the order of what they have to do with the classes.
@@ -148,23 +153,34 @@ class TableWriter(Writer):
             preparation=preparation,
         )
 
-    def forward(self, condition: Condition) -> dict[str, Tensor]:
-        """Params of a `TableNet`, each [T, *shape], from rows x [T, S, D] and classes y [T, S].
+    def forward(
+        self, condition: Condition, *, levels: Sequence[float] = QUANTILES
+    ) -> dict[str, Tensor]:
+        """Params of a `TableNet`, each [T, *shape], from rows x [T, S, D] and classes y [T, S] or values y [T, S, 1].
+
+        Args:
+            condition: The rows.
+            levels: For values, which quantiles follow the mean.
 
         Raises:
-            ConditionError: If there are no examples with classes.
+            ConditionError: If there are no examples with classes, or with one value each.
         """
         examples = _labelled(condition)
         weight = examples.has_label.to(examples.x.dtype)
         real = weight.unsqueeze(-1)
-        classes = examples.classes or 0
-        y = F.one_hot(examples.y.masked_fill(~examples.has_label, 0), classes).to(real) * real
         rows = weight.sum(dim=1).clamp(min=1)
         x = self.squash(examples.cleared().x)
         mean = (x * real).sum(dim=1) / rows[:, None]
         spread = ((x - mean.unsqueeze(1)).square() * real).sum(dim=1).div(rows[:, None]).sqrt()
         inverse = torch.where(spread > 1e-3, 1 / spread.clamp(min=1e-3), torch.zeros_like(spread))
         x = (x - mean.unsqueeze(1)) * inverse.unsqueeze(1)
+        values = None if examples.classes is not None else examples.cleared().y
+        if values is None:
+            classes = examples.classes or 0
+            y = F.one_hot(examples.y.masked_fill(~examples.has_label, 0), classes).to(real) * real
+        else:
+            # What columns have to do with values is read from a few levels of these.
+            y = levels_of(values, real)
         statistics = column_statistics(x, y, weight)
         # Which random numbers a column is given follows from its part, not from its place.
         order = statistics[..., 0].argsort(dim=1, descending=True, stable=True)
@@ -172,7 +188,10 @@ class TableWriter(Writer):
         statistics = statistics.gather(1, order.unsqueeze(2).expand_as(statistics))
         z = self._read(statistics, y, rows)
         branches = self._branches(z, statistics, x * real, rows)
-        heads = self._heads(branches, x, y, real, z)
+        if values is None:
+            heads = self._heads(branches, x, y, real, z)
+        else:
+            heads = value_heads(branches, x, values, real, levels, self.trust.exp())
         return _assembled(branches, heads, order.argsort(dim=1), mean, inverse)
 
     def _read(self, statistics: Tensor, y: Tensor, rows: Tensor) -> Tensor:
@@ -200,8 +219,10 @@ class TableWriter(Writer):
 
     def _branches(self, z: Tensor, statistics: Tensor, x: Tensor, count: Tensor) -> list[Branch]:
         """The M branches, from z [T, E], for standardised columns x [T, S, D] of `count` [T] real rows."""
+        # Of a column that is nearly always the same, what its size would be had all columns their own units.
+        light = -0.5 * ((statistics[..., FOURTH] + 1.4).expm1() / 3).clamp(min=1).log()
         # The part that a column plays by itself.
-        part = 0.5 * (statistics[..., 0] + 0.5 * statistics[..., 4] + 0.01).log()
+        part = 0.5 * (statistics[..., 0] + 0.5 * statistics[..., 4] + 0.01).log() + light
         branches = []
         numbers = 6 + len(_PENALTIES)
         chosen = (
@@ -212,7 +233,7 @@ class TableWriter(Writer):
         settings = chosen.unflatten(-1, (self.BRANCHES, numbers)).unbind(1)
         for m, own in enumerate(settings):
             fixed = fixed_numbers(m, self.width, x.shape[2], x)
-            rows = _directions(m, own, part, fixed)
+            rows = _directions(m, own, part, light, fixed)
             spread = ((x @ rows.transpose(1, 2)).square().sum(dim=1) / count[:, None]).clamp(
                 min=1e-6
             )
@@ -297,9 +318,12 @@ def _assembled(
     }
 
 
-def _directions(branch: int, own: Tensor, part: Tensor, fixed: Fixed) -> Tensor:
-    """Rows [T, H, D] of a branch: of all columns alike, of columns by their part [T, D], or of few columns each."""
-    size = part * (own[:, 4:5].exp() if branch else own[:, 4:5])
+def _directions(branch: int, own: Tensor, part: Tensor, light: Tensor, fixed: Fixed) -> Tensor:
+    """Rows [T, H, D] of a branch: of all columns alike, of columns by their part [T, D], or of few columns each.
+
+    Alike but for columns that are made light, [T, D].
+    """
+    size = part * own[:, 4:5].exp() if branch else light + part * own[:, 4:5]
     if branch == 2:
         sharpness = (own[:, 1:2] + 0.7).exp().unsqueeze(1)
         rows = fixed.directions * torch.softmax(
@@ -325,10 +349,11 @@ def _quiet(linear: nn.Linear) -> nn.Linear:
 
 def _labelled(condition: Condition) -> ExampleSet:
     examples = condition.examples
-    if examples is None or examples.classes is None:
+    is_values = examples is not None and examples.y.dim() == 3 and examples.y.shape[2] == 1
+    if examples is None or (examples.classes is None and not is_values):
         raise ConditionError(
-            f"The condition has {sorted(condition.present())}, expected rows with classes. Give "
-            "`Condition(ExampleSet.of(x, y))` with y of whole numbers."
+            f"The condition has {sorted(condition.present())}, expected rows with classes, or with one value each. "
+            "Give `Condition(ExampleSet.of(x, y))` with y of whole numbers [T, S], or of values [T, S, 1]."
         )
     return examples
 

@@ -321,14 +321,16 @@ class ColumnEncoder:
 def _encoding(name: str, column: Column) -> Numeric | Categorical | None:
     if column.kind == "categorical":
         counts = Counter(value for value in column.values if value is not None)
-        if len(counts) < 2:
+        # One value or none at all: which of them is known of a row.
+        has_missing = counts.total() < len(column.values)
+        if len(counts) + (has_missing and bool(counts)) < 2:
             return None
         frequent = sorted(value for value, _ in counts.most_common(MOST_CATEGORIES))
         return Categorical(name, tuple(frequent))
     known = column.values[~np.isnan(column.values)]
-    if not len(known) or known.min() == known.max():
-        return None
     has_missing = len(known) < len(column.values)
+    if not len(known) or (known.min() == known.max() and not has_missing):
+        return None
     return Numeric(name, *_robust(known), has_missing)
 
 
@@ -337,7 +339,7 @@ def _robust(known: np.ndarray) -> tuple[float, float]:
     low, centre, high = np.quantile(known, [0.1, 0.5, 0.9])
     # 2.563 standard deviations lie between these quantiles of a normal distribution.
     scale = (high - low) / 2.563
-    return float(centre), float(scale if scale > 0 else known.std())
+    return float(centre), float(scale if scale > 0 else known.std() or 1.0)
 
 
 def _encode_numeric(encoding: Numeric, column: Column) -> np.ndarray:
