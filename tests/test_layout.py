@@ -47,7 +47,7 @@ DRAWING = [
         "static",
         "tabular",
     ],
-    ["tasks", "objectives"],
+    ["environments", "tasks", "objectives"],
     ["learners", "training", "evaluation", "referee"],
     ["search"],
     ["serving", "estimators", "apps", "cli", FRONT_DOOR],

@@ -89,7 +89,7 @@ def test_sources_can_be_chosen(family):
     examples = DigitRules(sources=("examples",), shots=2).sample(stream(0), 3, "test").condition
     assert sorted(examples.present()) == ["examples"]
     assert examples.examples.x.shape == (3, 2, 64)
-    with pytest.raises(DataError, match=r"`sources` is \['text'\], expected one or both of"):
+    with pytest.raises(DataError, match=r"`sources` is \['text'\], expected one or more of"):
         DigitRules(sources=("text",))
     with pytest.raises(DataError, match="`shots` is 1, expected a whole number of at least 2"):
         DigitRules(shots=1)

@@ -12,6 +12,7 @@ from netwright.rng import stream
 from netwright.tasks import (
     FAMILIES,
     SPLITS,
+    Control,
     DigitRules,
     Glyphs,
     Images,
@@ -44,6 +45,8 @@ def family(request, tmp_path_factory):
             test={"name": "omniglot", **sizes},
             data_root=data_root,
         )
+    if request.param == "control":
+        return Control(sources=("context", "examples"))
     made_up = {
         "digit-rules": DigitRules, "glyphs": Glyphs, "sine": Sine, "synthetic-tables": SyntheticTables,
     }  # fmt: skip
@@ -74,6 +77,11 @@ def test_batches_have_the_shape_that_the_family_says(family, split):
     support = batch.condition.examples
     batch.condition.check()
     batch.query.check("query")
+    if isinstance(family, Control):
+        assert support.x.shape[2] + support.y.shape[2] == sum(family.shape.examples)
+        assert batch.inputs.shape[2:] == family.shape.x
+        assert batch.condition.context.shape[1] == len(family.shape.context[0])
+        return
     for part in (support, batch.query):
         assert part.x.dim() == 2 + len(family.shape.x)
         sizes = zip(part.x.shape[2:], family.shape.x, strict=True)
@@ -106,6 +114,8 @@ def test_its_record_builds_the_same_family_again(family, request):
 def test_no_example_is_in_support_and_query_at_once(family):
     if isinstance(family, SyntheticTables):
         pytest.skip("rows of tables with few levels repeat, as those of real ones do")
+    if isinstance(family, Control):
+        pytest.skip("a probe and an episode are not of one kind")
     batch = family.sample(stream(0, "x"), 8, "test")
     support = batch.condition.examples
     for t in range(8):

@@ -72,7 +72,7 @@ def test_without_description_the_record_is_that_of_earlier_versions():
     assert Sine(shots=3).record().keys() == {"shots", "queries", "noise"}
     told = Sine(shots=3, sources=("description",))
     assert Sine(**told.record()).shape.sources == ("description",)
-    with pytest.raises(DataError, match=r"`sources` is \['sound'\], expected one or both"):
+    with pytest.raises(DataError, match=r"`sources` is \['sound'\], expected one or more"):
         Sine(sources=("sound",))
 
 

@@ -84,15 +84,19 @@ def train(
         str | None,
         typer.Argument(
             metavar="FAMILY",
-            help="glyphs, omniglot, sine, digit-rules, a folder of pictures, or a CSV or Parquet file.",
+            help="glyphs, omniglot, sine, digit-rules, pendulum and other machines, a folder of pictures, or a CSV or Parquet file.",
         ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Run folder; by default runs/FAMILY-N.")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5_000,
-    tasks: Annotated[int, typer.Option(help="Tasks per step.")] = 16,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps; by default 5000, for machines 2400.")
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(help="Tasks per step; by default 16, for machines 128.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
     average: Annotated[
         float,
@@ -101,8 +105,15 @@ def train(
     patience: Annotated[
         int, typer.Option(help="Validations without gain before stopping; 0: never.")
     ] = 0,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between validations; by default 500, for machines 240."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides weights, tasks and dropout.")] = 0,
+    sources: Annotated[
+        str | None,
+        typer.Option(help="What networks are written from, such as context,examples (machines)."),
+    ] = None,
     ways: Annotated[int | None, typer.Option(help="Classes per task (pictures).")] = None,
     shots: Annotated[
         int | None, typer.Option(help="Support examples per class, or per task.")
@@ -150,6 +161,7 @@ def train(
         "ways": ways, "shots": shots, "queries": queries, "jitter": jitter,
         "warps": int(warps) if warps and warps.isdigit() else warps,
         "validation_alphabets": validation_alphabets, "task": task, "target": target,
+        "sources": sources.split(",") if sources else None,
     }  # fmt: skip
     run_train(
         source,

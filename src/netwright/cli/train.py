@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from netwright.cli.output import next_folder, print_json, set_threads
+from netwright.environments import ENVIRONMENTS
 from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.runs import Run
@@ -16,6 +17,7 @@ from netwright.training import (
     build_family,
     build_hypernetwork,
     default_child,
+    default_training,
     make_hypernetwork,
     plan_run,
     resolve_device,
@@ -60,6 +62,8 @@ def run_train(
         record = family_record(source, family_options)
         family = build_family(record, data_root=data_root)
         folder = folder or next_folder(str(record["name"]))
+        chosen = {name: value for name, value in training.items() if value is not None}
+        training = {**default_training(family.shape), **chosen}
         network = _new_hypernetwork(family, training["seed"], hypernetwork, channels, hidden)
         run = plan_run(network, family, resolve_device(device), training)
     result = train_run(
@@ -78,6 +82,8 @@ def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
     path = Path(source)
     if source in FAMILIES:
         return {"name": source, **options}
+    if source in ENVIRONMENTS:
+        return {"name": "control", "environment": source, **options}
     if path.suffix.lower() in TABLE_ENDINGS:
         missing = [f"--{name}" for name in ("task", "target") if name not in options]
         if missing:
@@ -89,8 +95,8 @@ def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
     if path.is_dir():
         return {"name": "images", "root": str(path), **options}
     raise RunError(
-        f"{source!r} is no task family and no path that is there, expected one of {sorted(FAMILIES)}, "
-        "a folder of pictures, or a .csv or .parquet file."
+        f"{source!r} is no task family and no path that is there, expected one of "
+        f"{sorted([*FAMILIES, *ENVIRONMENTS])}, a folder of pictures, or a .csv or .parquet file."
     )
 
 

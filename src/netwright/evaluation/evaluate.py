@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
-from netwright.objectives import OBJECTIVES, Objective
+from netwright.objectives import OBJECTIVES, Objective, Predict
 from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
 from netwright.writer import Writer
@@ -75,21 +77,24 @@ def evaluate(
         ConditionError: If the hypernetwork reads what the family does not have.
     """
     objective = objective or OBJECTIVES[family.shape.kind]()
+    has_classes = family.shape.kind.endswith("classes")
     device = next(hypernetwork.parameters()).device
     was_training = hypernetwork.training
     hypernetwork.eval()
-    own: dict[str, list[torch.Tensor]] = {}
-    shuffled: dict[str, list[torch.Tensor]] = {}
-    outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    own: dict[str, list[Tensor]] = {}
+    shuffled: dict[str, list[Tensor]] = {}
+    outputs: list[tuple[Tensor, Tensor, Tensor]] = []
     parameters = 0
     try:
         with torch.no_grad():
             for batch in fixed_batches(family, split, tasks, seed):
                 batch = batch.to(device)
                 params = hypernetwork(batch.condition)
-                logits = hypernetwork.child(params, batch.query.x)
-                _collect(own, objective.score(logits, batch.query).metrics)
-                outputs.append((logits, batch.query.y, batch.query.has_label))
+                said: list[Tensor] = []
+                child = partial(hypernetwork.child, params)
+                _collect(own, objective.judge(noting(child, said), batch).metrics)
+                if has_classes:
+                    outputs.append((said[-1], batch.query.y, batch.query.has_label))
                 parameters = sum(value[0].numel() for value in params.values())
                 if batch.tasks > 1:
                     # Rolled by one: no network meets the queries of its own task.
@@ -106,11 +111,21 @@ def evaluate(
         fingerprint=family.fingerprint(split),
         metrics={name: mean_estimate(torch.cat(values)) for name, values in own.items()},
         shuffled={name: mean_estimate(torch.cat(values)) for name, values in shuffled.items()},
-        calibration_error=_calibration(outputs) if family.shape.kind != "values" else None,
+        calibration_error=_calibration(outputs) if has_classes else None,
         parameters=parameters + _common_parameters(hypernetwork),
         generate_ms=alone,
         generate_ms_of_64=together,
     )
+
+
+def noting(predict: Predict, said: list[Tensor]) -> Predict:
+    """The same predictor; what it says is kept as well."""
+
+    def noted(x: Tensor) -> Tensor:
+        said.append(predict(x))
+        return said[-1]
+
+    return noted
 
 
 def fixed_batches(family: TaskFamily, split: Split, tasks: int, seed: int) -> Iterator[TaskBatch]:
@@ -137,12 +152,12 @@ def median_ms(work: Callable[[], object], rounds: int = 9) -> float:
     return 1000 * median(times)
 
 
-def _collect(into: dict[str, list[torch.Tensor]], metrics: dict[str, torch.Tensor]) -> None:
+def _collect(into: dict[str, list[Tensor]], metrics: dict[str, Tensor]) -> None:
     for name, value in metrics.items():
         into.setdefault(name, []).append(value.cpu())
 
 
-def _calibration(outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> float:
+def _calibration(outputs: list[tuple[Tensor, Tensor, Tensor]]) -> float:
     logits, y, mask = (torch.cat(part) for part in zip(*outputs, strict=True))
     return calibration_error(logits, y, mask)
 

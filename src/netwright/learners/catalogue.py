@@ -99,6 +99,10 @@ def make_learner(
     """
     child = child or default_child(family.shape)
     known = kind_named(kind)
+    if family.shape.kind == "actions" and kind not in ACTING:
+        raise RunError(
+            f"Learner {kind!r} learns from examples with answers, and the tasks are to act, expected one of {list(ACTING)}."
+        )
     if not kind.startswith(ESTIMATOR):
         check_options(kind, options)
     if kind.startswith(ESTIMATOR):
@@ -394,6 +398,9 @@ _WIDE = {"rate": (0.01, 0.05, 0.3)}
 _STEPS = {"steps_at_use": (1, 5, 10)}
 _TUNING = {"rate": (0.001, 0.003, 0.01, 0.03), "steps": (1, 5, 20, 50)}
 _SCRATCH = {"rate": (0.003, 0.01, 0.03), "steps": (5, 20, 50, 100)}
+
+# What can learn to act: the others need examples of right answers to adapt.
+ACTING = ("hypernetwork", "film", "concat", "joint")
 
 # Names live on in experiments and their results: never reuse one.
 LEARNERS: dict[str, Kind] = {

@@ -13,6 +13,7 @@ class Classification(Objective):
 
     metric = "accuracy"
     higher_is_better = True
+    metrics = ("accuracy",)
 
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score logits [T, Q, C] against classes [T, Q]."""

@@ -28,6 +28,7 @@ class GaussianLikelihood(Objective):
 
     metric = "nll"
     higher_is_better = False
+    metrics = ("nll", "mse")
 
     def __init__(self, noise: float) -> None:
         if not 0 < noise < float("inf"):

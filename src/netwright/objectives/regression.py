@@ -12,6 +12,7 @@ class Regression(Objective):
 
     metric = "mse"
     higher_is_better = False
+    metrics = ("mse", "mae")
 
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score predictions [T, Q, C] against values [T, Q, C]."""

@@ -142,7 +142,7 @@ def adaptation_cost(learner: Learner, family: TaskFamily) -> dict[str, Any]:
     alone = batch.rows(slice(0, 1))
     predict = learner.adapt(alone.condition)
     with torch.no_grad():
-        predict_ms = cpu_ms(lambda: predict(alone.query.x))
+        predict_ms = cpu_ms(lambda: predict(alone.inputs))
     return {
         "adapt_ms": cpu_ms(lambda: learner.adapt(alone.condition)),
         "adapt_ms_of_64": cpu_ms(lambda: learner.adapt(batch.condition)) / TASKS_AT_ONCE_FOR_TIMING,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netwright.conditions import ExampleSet, Texts
 from netwright.errors import DataError
-from netwright.evaluation.evaluate import fixed_batches
+from netwright.evaluation.evaluate import fixed_batches, noting
 from netwright.evaluation.statistics import brier_score, reliability_diagram
 from netwright.learners.base import Learner, Predictor
 from netwright.objectives import OBJECTIVES, Objective
@@ -89,15 +89,15 @@ def score(learner: Learner, family: TaskFamily, count: int) -> Scores:
     outputs: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in episodes(family, "test", count):
         predict = learner.adapt(batch.condition)
-        logits = predict(batch.query.x)
-        _collect(own, objective, logits, batch.query)
-        if family.shape.kind != "values":
-            outputs.append((logits, batch.query.y, batch.query.mask))
+        said: list[Tensor] = []
+        _collect(own, objective, noting(predict, said), batch)
+        if family.shape.kind.endswith("classes"):
+            outputs.append((said[-1], batch.query.y, batch.query.mask))
         if batch.tasks > 1:
             # Rolled by one: no predictor meets the queries of its own task.
-            away = batch.query.rows(torch.arange(batch.tasks).roll(-1))
+            away = batch.rows(torch.arange(batch.tasks).roll(-1))
             found: dict[str, list[float]] = {}
-            _collect(found, objective, predict(away.x), away)
+            _collect(found, objective, predict, away)
             for name, values in found.items():
                 # Rolled back: a score stands where its episode stands.
                 shuffled.setdefault(name, []).extend([values[-1], *values[:-1]])
@@ -109,10 +109,7 @@ def summed_scores(
     predictors: Sequence[Predictor], objective: Objective, batch: TaskBatch, metric: str
 ) -> list[float]:
     """The sum of a metric over the tasks of a batch, for each predictor."""
-    return [
-        float(objective.score(p(batch.query.x), batch.query).metrics[metric].double().sum())
-        for p in predictors
-    ]
+    return [float(objective.judge(p, batch).metrics[metric].double().sum()) for p in predictors]
 
 
 @torch.no_grad()
@@ -148,18 +145,13 @@ def by_support(
 
 def metrics_of(family: TaskFamily) -> tuple[str, ...]:
     """Names of the metrics that a family's tasks are scored by, the one that validation goes by first."""
-    objective = OBJECTIVES[family.shape.kind]()
-    is_value = family.shape.kind == "values"
-    outputs = torch.zeros(1, 1, 2)
-    query = ExampleSet.of(torch.zeros(1, 1, 1), torch.zeros(1, 1, 2) if is_value else torch.zeros(1, 1).long())  # fmt: skip
-    names = objective.score(outputs, query).metrics
-    return (objective.metric, *(name for name in names if name != objective.metric))
+    return OBJECTIVES[family.shape.kind].metrics
 
 
 def _collect(
-    into: dict[str, list[float]], objective: Objective, logits: Tensor, query: ExampleSet
+    into: dict[str, list[float]], objective: Objective, predict: Predictor, batch: TaskBatch
 ) -> None:
-    for name, value in objective.score(logits, query).metrics.items():
+    for name, value in objective.judge(predict, batch).metrics.items():
         into.setdefault(name, []).extend(value.double().tolist())
 
 

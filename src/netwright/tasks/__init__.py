@@ -4,6 +4,7 @@
 """
 
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
+from netwright.tasks.control import Control, EpisodeBatch
 from netwright.tasks.digit_rules import DigitRules
 from netwright.tasks.glyphs import Glyphs
 from netwright.tasks.images import Images
@@ -14,6 +15,7 @@ from netwright.tasks.table import Table, TablePreparation
 from netwright.tasks.transfer import Transfer
 
 FAMILIES: dict[str, type[TaskFamily]] = {
+    "control": Control,
     "digit-rules": DigitRules,
     "glyphs": Glyphs,
     "images": Images,
@@ -27,7 +29,9 @@ FAMILIES: dict[str, type[TaskFamily]] = {
 __all__ = [
     "FAMILIES",
     "SPLITS",
+    "Control",
     "DigitRules",
+    "EpisodeBatch",
     "Glyphs",
     "Images",
     "Omniglot",

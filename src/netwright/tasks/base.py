@@ -8,13 +8,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import DataError
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-Source = Literal["description", "examples"]
+Source = Literal["context", "description", "examples"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class TaskBatch:
     def tasks(self) -> int:
         """T, the number of tasks."""
         return self.query.tasks
+
+    @property
+    def inputs(self) -> Tensor:
+        """What children see of the queries at first, [T, N, *]."""
+        return self.query.x
 
     def to(self, device: torch.device | str) -> "TaskBatch":
         """The same tasks on another device."""
@@ -47,18 +53,21 @@ class TaskShape:
             of D numbers per step and of any length, (None,) for rows of tables of any number of columns.
         outputs: C, the number of classes or of predicted values; the most classes where tables differ.
         kind: What y is. `exchangeable-classes`: class c of one task has nothing to do with class c
-            of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers.
-        context: Width of the context vector, 0 if there is none.
+            of another; `fixed-classes`: it means the same in all tasks; `values`: real numbers; `actions`:
+            there is no y, outputs act on an environment.
+        context: Smallest and largest value of each number of the context vector, if there is one.
         sources: Fields of the condition, such as `examples` and `description`.
         labels: Names of fixed classes or of predicted values, where there are any.
+        examples: Widths of x and y of support examples, where they are of another kind than queries.
     """
 
     x: tuple[int | None, ...]
     outputs: int
-    kind: Literal["exchangeable-classes", "fixed-classes", "values"]
-    context: int = 0
+    kind: Literal["exchangeable-classes", "fixed-classes", "values", "actions"]
+    context: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     labels: tuple[str, ...] = ()
     sources: tuple[str, ...] = ("examples",)
+    examples: tuple[int, int] | None = None
 
 
 class TaskFamily(ABC):
@@ -103,17 +112,18 @@ class TaskFamily(ABC):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_sources(sources: Sequence[Source]) -> tuple[Source, ...]:
-    """Refuse no source and unknown ones.
+def check_sources(
+    sources: Sequence[Source], known: Sequence[Source] = ("description", "examples")
+) -> tuple[Source, ...]:
+    """Refuse no source, one twice, and those that a family does not have.
 
     Raises:
         DataError: If there is a reason.
     """
-    if not sources or not set(sources) <= set(get_args(Source)):
-        raise DataError(
-            f"`sources` is {list(sources)}, expected one or both of {list(get_args(Source))}."
-        )
-    return tuple(sources)
+    if isinstance(sources, str) or not sources or not set(sources) <= set(known):
+        given = sources if isinstance(sources, str) else list(sources)
+        raise DataError(f"`sources` is {given!r}, expected one or more of {list(known)}.")
+    return tuple(dict.fromkeys(sources))
 
 
 def check_split(split: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ class DigitRules(TaskFamily):
     def __init__(
         self,
         *,
-        sources: Sequence[Source] = get_args(Source),
+        sources: Sequence[Source] = ("description", "examples"),
         shots: int = 5,
         queries: int = 40,
     ) -> None:

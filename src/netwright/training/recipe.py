@@ -12,7 +12,7 @@ import torch
 
 from netwright.architectures import MLP, Architecture, Conv
 from netwright.child import Child
-from netwright.conditioners import Compose, Conditioner, Description, Examples
+from netwright.conditioners import Compose, Conditioner, Context, Description, Examples
 from netwright.errors import ArtifactError, RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.learners.records import writer_from_record
@@ -32,7 +32,7 @@ def default_child(
     Args:
         shape: What the tasks have in common.
         channels: Of a convolutional child; by default 8.
-        hidden: Widths of the hidden layers of an MLP; by default 40 and 40.
+        hidden: Widths of the hidden layers of an MLP; by default 40 and 40, of a policy 32 and 32.
 
     Raises:
         RunError: If an option is given that the child does not have, or no child of ours reads the inputs.
@@ -63,7 +63,18 @@ def default_child(
             f"`channels` is {channels} and the tasks have vectors, expected none: the child is an "
             "MLP. Give `hidden` instead."
         )
+    if shape.kind == "actions":
+        # Small steps of the weights are to be small steps of what is done.
+        return MLP(inputs=sizes[0], hidden=hidden or (32, 32), activation="tanh", **outputs)
     return MLP(inputs=sizes[0], hidden=(40, 40) if hidden is None else hidden, **outputs)
+
+
+def default_training(shape: TaskShape) -> dict[str, Any]:
+    """Settings of a training that suit a family's tasks."""
+    if shape.kind == "actions":
+        # A hundred rounds of acting, and 24 steps on each.
+        return {"steps": 2_400, "tasks": 128, "validate_every": 240}
+    return {"steps": 5_000, "tasks": 16, "validate_every": 500}
 
 
 # How often a kind of condition is left out in training, where tasks have several.
@@ -75,6 +86,7 @@ def default_conditioner(
 ) -> Conditioner:
     """What reads the conditions of a family's tasks: each kind, and any of them alone."""
     makers: dict[str, Callable[[], Conditioner]] = {
+        "context": lambda: Context(list(shape.context[0]), list(shape.context[1]), size=size),
         "examples": lambda: _examples(shape, size, channels),
         "description": lambda: Description(size=size),
     }
@@ -91,6 +103,9 @@ def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
     if channels is None:
         channels = 128 if len(shape.x) == 1 else 64
     exchangeable = shape.kind == "exchangeable-classes"
+    if shape.examples is not None or shape.kind == "actions":
+        inputs, outputs = shape.examples or (0, 0)
+        return Examples((inputs,), size=size, outputs=outputs, labels="values", channels=channels)
     return Examples(
         shape.x,
         size=size,
@@ -266,6 +281,7 @@ __all__ = [
     "default_child",
     "default_conditioner",
     "default_generator",
+    "default_training",
     "load_hypernetwork",
     "load_writer",
     "make_hypernetwork",

@@ -89,7 +89,7 @@ def training_step(
     write: Writes = partial(_write, writer, kl_weight)
     if recompute:
         write = partial(_recomputed, write)
-    chunk = writer.child.tasks_per_stage(batch.query.x)
+    chunk = writer.child.tasks_per_stage(batch.inputs)
     if isinstance(writer, OwnGradient):
         score = writer.outer_gradient(objective, batch)
     elif stages == "two" or (stages == "auto" and chunk < batch.tasks):

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from netwright.artifacts import tensors_from_bytes, tensors_to_bytes
 from netwright.errors import RunError, TrainingError
 from netwright.hypernetwork import Hypernetwork
-from netwright.objectives import OBJECTIVES, Objective
+from netwright.objectives import OBJECTIVES, Experienced, Objective
 from netwright.rng import derive_seed, stream
 from netwright.runs import Run
 from netwright.tasks import TaskFamily
@@ -31,6 +32,8 @@ from netwright.writer import Writer
 # A run of steps without a single finite loss means that the weights are lost.
 MOST_LEFT_OUT_IN_A_ROW = 10
 VALIDATION_TASKS_AT_ONCE = 20
+# What an objective that learns from experience keeps between steps.
+EXPERIENCE = "experience.safetensors"
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ class _Training:
             return
         rng = stream(self.record.seed, "initialisation")
         batch = self.family.sample(rng, TASKS_TO_CHECK, "train").to(self.run.device)
-        found = hypernetwork.check_initialisation(batch.condition, batch.query.x)
+        found = hypernetwork.check_initialisation(batch.condition, batch.inputs)
         for problem in found.problems:
             log.warning("initialisation: %s", problem)
 
@@ -204,6 +207,8 @@ class _Training:
             str(checkpoint.path),
             self.average,
         )
+        if isinstance(self.objective, Experienced) and EXPERIENCE in checkpoint.files:
+            self.objective.keep(tensors_from_bytes(checkpoint.files[EXPERIENCE]))
 
     def go_on(self, reporter: Reporter, interruption: Interruption) -> None:
         """Take steps until the end, an early stop, or a signal."""
@@ -233,12 +238,18 @@ class _Training:
 
     def _step(self, reporter: Reporter) -> None:
         step, record = self.progress.step, self.record
-        rng = stream(record.seed, "train", step)
+        objective = self.objective
+        drawn_at = objective.drawn_at(step) if isinstance(objective, Experienced) else step
+        rng = stream(record.seed, "train", drawn_at)
         batch = self.family.sample(rng, record.tasks, "train").to(self.run.device)
         self.hypernetwork.train()
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(record, step)
         with _seeded(derive_seed(record.seed, "step", step), self.run.device):
+            if isinstance(objective, Experienced):
+                batch = objective.gather(
+                    self.hypernetwork, batch, step=step, steps=record.steps, seed=record.seed
+                )
             done = training_step(
                 self.hypernetwork,
                 self.objective,
@@ -352,6 +363,8 @@ class _Training:
         )
         self._cpu_started = now
         files = state_files(self.hypernetwork, self.optimiser, self.progress, self.average)
+        if isinstance(self.objective, Experienced) and (kept := self.objective.kept()):
+            files[EXPERIENCE] = tensors_to_bytes(kept)
         files["run.json"] = self.run.to_json()
         files["preparation.json"] = json.dumps(self.family.preparation()).encode()
         self.checkpoints.write(self.progress.step, files, keep={self.progress.best_step})

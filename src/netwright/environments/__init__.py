@@ -1,0 +1,37 @@
+"""Machines to be controlled, as physics in tensors.
+
+`ENVIRONMENTS` turns the names in commands and run records into classes; a name is never reused.
+"""
+
+from netwright.environments.acrobot import Acrobot
+from netwright.environments.base import Environment, Quantity, check_quantities, outside
+from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
+from netwright.environments.mountain_car import MountainCar
+from netwright.environments.pendulum import Pendulum
+from netwright.environments.quadrotor import Quadrotor
+from netwright.environments.reacher import Reacher
+
+ENVIRONMENTS: dict[str, type[Environment]] = {
+    "acrobot": Acrobot,
+    "cart-pole": CartPole,
+    "cart-pole-swing-up": CartPoleSwingUp,
+    "mountain-car": MountainCar,
+    "pendulum": Pendulum,
+    "quadrotor": Quadrotor,
+    "reacher": Reacher,
+}
+
+__all__ = [
+    "ENVIRONMENTS",
+    "Acrobot",
+    "CartPole",
+    "CartPoleSwingUp",
+    "Environment",
+    "MountainCar",
+    "Pendulum",
+    "Quadrotor",
+    "Quantity",
+    "Reacher",
+    "check_quantities",
+    "outside",
+]

@@ -1,0 +1,142 @@
+"""Machines whose physics is known, simulated for many tasks and episodes at once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netwright.errors import DataError
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number in which machines of a family differ.
+
+    Args:
+        name: What it is called in commands and contexts.
+        low: Smallest value in training; of a signed quantity, smallest size.
+        high: Largest value in training.
+        default: That of the machine in the textbook.
+        kind: `range`; `signed`, a size in the range and either sign; `switch`, 0 or 1.
+        unit: Physical unit, for people.
+    """
+
+    name: str
+    low: float
+    high: float
+    default: float
+    kind: Literal["range", "signed", "switch"] = "range"
+    unit: str = ""
+
+    @property
+    def least(self) -> float:
+        """Smallest value, signs counted in."""
+        return -self.high if self.kind == "signed" else self.low
+
+
+class Environment(ABC):
+    """A family of machines: T of them at once, each in N episodes.
+
+    States are [T, N, S], actions [T, N, A] from -1 to 1 (what is beyond is cut off, as actuators do), machines
+    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable.
+    """
+
+    quantities: ClassVar[tuple[Quantity, ...]]
+    states: ClassVar[int]
+    observations: ClassVar[int]
+    actions: ClassVar[int]
+    steps: ClassVar[int]
+    """Length of an episode."""
+    hold: ClassVar[int]
+    """How many of its last steps decide whether it was a success."""
+    seconds: ClassVar[float]
+    """Of one step."""
+
+    @abstractmethod
+    def start(self, rng: np.random.Generator, tasks: int, episodes: int) -> Tensor:
+        """States [T, N, S] that episodes begin in."""
+
+    @abstractmethod
+    def step(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
+        """States one step later, [T, N, S]."""
+
+    @abstractmethod
+    def reward(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
+        """What a step is worth, [T, N]: of the state it begins in and the action."""
+
+    @abstractmethod
+    def observe(self, state: Tensor, machine: Tensor) -> Tensor:
+        """What a policy sees, [T, N, O], numbers of the size of 1."""
+
+    @abstractmethod
+    def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
+        """Where the task is being done, bool [T, N]."""
+
+    def failed(self, state: Tensor, machine: Tensor) -> Tensor:
+        """Where an episode is over, bool [T, N]: nothing more is earned, and it was no success."""
+        return torch.zeros(state.shape[:2], dtype=torch.bool, device=state.device)
+
+    def of(self, machine: Tensor) -> dict[str, Tensor]:
+        """Quantities of machines [T, P] by name, each [T, 1]."""
+        return {q.name: machine[:, i : i + 1] for i, q in enumerate(self.quantities)}
+
+    def machine(self, **values: float) -> Tensor:
+        """One machine, [1, P]; what is not given is as in the textbook.
+
+        Raises:
+            DataError: If a name is unknown.
+        """
+        check_quantities(self, values)
+        return torch.tensor([[values.get(q.name, q.default) for q in self.quantities]])
+
+    @property
+    def ranges(self) -> tuple[list[float], list[float]]:
+        """Smallest and largest value of each quantity in training."""
+        return [q.least for q in self.quantities], [q.high for q in self.quantities]
+
+
+def check_quantities(environment: Environment, values: Mapping[str, Any]) -> None:
+    """Refuse names of quantities that a machine does not have.
+
+    Raises:
+        DataError: If there is one.
+    """
+    names = [q.name for q in environment.quantities]
+    for name in values:
+        if name not in names:
+            raise DataError(f"The machine has no {name!r}, expected some of {names}.")
+
+
+def outside(environment: Environment, machine: Tensor) -> Tensor:
+    """How far machines [T, P] lie outside of what was trained on, [T]: 0 within, 1 is half a range beyond an end."""
+    beyond = []
+    for i, q in enumerate(environment.quantities):
+        value = machine[:, i].abs() if q.kind == "signed" else machine[:, i]
+        half = (q.high - q.low) / 2 or 1.0
+        beyond.append(((value - q.high).clamp(min=0) + (q.low - value).clamp(min=0)) / half)
+    return torch.stack(beyond).amax(dim=0)
+
+
+def drive(action: Tensor) -> Tensor:
+    """Actions as an actuator takes them: cut off at -1 and 1."""
+    return action.clamp(-1.0, 1.0)
+
+
+def uniform(
+    rng: np.random.Generator, low: Sequence[float], high: Sequence[float], tasks: int, episodes: int
+) -> Tensor:
+    """States drawn from a box, float32 [T, N, S]."""
+    drawn = rng.uniform(low, high, (tasks, episodes, len(low)))
+    return torch.from_numpy(drawn.astype(np.float32))
+
+
+def wrapped(angle: Tensor) -> Tensor:
+    """Angles in radians as those between -pi and pi."""
+    return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+
+
+__all__ = ["Environment", "Quantity", "check_quantities", "drive", "outside", "uniform", "wrapped"]

@@ -1,0 +1,277 @@
+"""Proximal policy optimisation: children act on environments, and learn from what comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import log, pi
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.conditions import ExampleSet
+from netwright.errors import ConditionError, RunError
+from netwright.objectives.base import Experienced, Objective, Predict, Score
+from netwright.objectives.critic import Critic
+from netwright.objectives.rollout import Episodes, roll_out
+from netwright.rng import derive_seed
+from netwright.tasks.base import TaskBatch
+from netwright.tasks.control import EpisodeBatch
+from netwright.writer import Writer
+
+# Advantages beyond so many standard deviations come from single accidents.
+_MOST_ADVANTAGE = 5.0
+
+
+@dataclass(frozen=True)
+class Experience(TaskBatch):
+    """What T children saw and did: x of the queries is what they saw, [T, Q, O].
+
+    Args:
+        action: What they did, [T, Q, A].
+        likelihood: Logarithm of how likely that was, [T, Q].
+        advantage: How much better it was than usual, [T, Q].
+        spread: Standard deviation of exploration, a scalar.
+        earned: Sum of rewards of each task's episodes, mean over these, [T].
+    """
+
+    action: Tensor
+    likelihood: Tensor
+    advantage: Tensor
+    spread: Tensor
+    earned: Tensor
+
+    def to(self, device: torch.device | str) -> "Experience":
+        """The same on another device."""
+        return self._mapped(lambda t: t.to(device), super().to(device))
+
+    def rows(self, index: Tensor | slice) -> "Experience":
+        """Of the tasks that `index` selects; the task axis stays."""
+        return self._mapped(lambda t: t if t.dim() == 0 else t[index], super().rows(index))
+
+    def _mapped(self, change: Any, changed: TaskBatch) -> "Experience":
+        own = {name: change(getattr(self, name)) for name in _OWN}
+        return replace(self, condition=changed.condition, query=changed.query, **own)
+
+
+_NO_MACHINES = (
+    "The tasks are {}, expected machines. Policies are trained on task families such as `control`."
+)
+_OWN = ("action", "likelihood", "advantage", "spread", "earned")
+
+
+class PolicyGradient(Objective, Experienced):
+    """Children as policies: outputs are the mean action, around which training explores.
+
+    Of every `updates` steps the first lets the children of T tasks act; each of these steps then learns from a part
+    of what they saw, chosen at random, by the clipped objective. What is usual in a state is told by a critic that knows the machine
+    (children need not), and is trained here. Exploration falls from `spread[0]` to `spread[1]` over the training.
+
+    Tasks are scored without exploration: `return`, the sum of rewards per episode, and `success`, the share of episodes in
+    which the task was done for nearly all of the last steps. A task whose environment says something that is not finite is left out.
+
+    Args:
+        updates: Steps that learn from one round of acting.
+        parts: Parts that a round is cut into; a step learns from one.
+        discount: Of rewards, per step.
+        trace: Lambda of generalised advantages.
+        clip: By how much a likelihood may change to count.
+        spread: Standard deviation of exploration, at the start and at the end.
+        critic: Width of the critic's hidden layers.
+        critic_rate: Its learning rate.
+
+    Raises:
+        RunError: If a setting is out of range.
+
+    References:
+        Schulman et al., Proximal policy optimization, arXiv:1707.06347; generalised advantages, arXiv:1506.02438.
+        Pinto et al., Asymmetric actor critic, arXiv:1710.06542 (a critic that knows more than the policy).
+    """
+
+    metric = "success"
+    higher_is_better = True
+    metrics = ("success", "return")
+
+    def __init__(
+        self,
+        *,
+        updates: int = 24,
+        parts: int = 6,
+        discount: float = 0.98,
+        trace: float = 0.95,
+        clip: float = 0.2,
+        spread: tuple[float, float] = (0.6, 0.15),
+        critic: int = 96,
+        critic_rate: float = 2e-3,
+    ) -> None:
+        if updates < 1 or parts < 1:
+            raise RunError(f"updates={updates} and parts={parts}, expected at least 1 of each.")
+        if not (0 < discount <= 1 and 0 <= trace <= 1 and 0 < spread[1] <= spread[0]):
+            raise RunError(
+                f"discount={discount}, trace={trace}, spread={spread}, expected shares up to 1 and a spread that does not grow."
+            )
+        self.updates, self.parts, self.discount, self.trace = updates, parts, discount, trace
+        self.clip, self.spread, self.width, self.critic_rate = clip, spread, critic, critic_rate
+        self.critic: Critic | None = None
+        self.experience: Experience | None = None
+        self._waiting: dict[str, Tensor] = {}
+
+    def judge(self, predict: Predict, batch: TaskBatch) -> Score:
+        """Learn from experience, or let T policies act without exploration."""
+        if isinstance(batch, Experience):
+            return self._learn(predict(batch.query.x), batch)
+        if not isinstance(batch, EpisodeBatch):
+            raise ConditionError(_NO_MACHINES.format(type(batch).__name__))
+        with torch.no_grad():
+            episodes = roll_out(predict, batch)
+        earned = episodes.rewards.sum(dim=2).mean(dim=1)
+        success = episodes.success.to(earned.dtype).mean(dim=1)
+        return Score(-earned, {"success": success, "return": earned})
+
+    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
+        """Not possible: what follows from an action only its environment can say."""
+        raise RunError("Outputs that act cannot be scored by themselves. Use `judge`.")
+
+    def drawn_at(self, step: int) -> int:
+        """The first step of the round that a step is of."""
+        return step - step % self.updates
+
+    def gather(
+        self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
+    ) -> TaskBatch:
+        """Let children act at the first step of a round, and hand out a part of what they saw.
+
+        Raises:
+            ConditionError: If tasks are no machines.
+        """
+        if not isinstance(batch, EpisodeBatch):
+            raise ConditionError(_NO_MACHINES.format(type(batch).__name__))
+        if self.critic is None:
+            low, high = batch.environment.ranges
+            seen = batch.environment.observations
+            self.critic = Critic(seen, low, high, self.width, self.critic_rate)
+            if self._waiting:
+                self._unpack(self.critic, batch)
+        self.critic.to(batch.machine.device)
+        if step % self.updates == 0 or self.experience is None:
+            spread = self.spread[0] * (self.spread[1] / self.spread[0]) ** (step / max(1, steps))
+            act_seed = derive_seed(seed, "act", step)
+            self.experience = self._act(writer, self.critic, batch, spread, act_seed)
+        return self._part(self.experience, step, seed)
+
+    def kept(self) -> dict[str, Tensor]:
+        """The critic, and the round that is being learned from."""
+        if self.critic is None or self.experience is None:
+            return self._waiting
+        found = {f"critic.{name}": value for name, value in self.critic.kept().items()}
+        found |= {f"experience.{name}": getattr(self.experience, name) for name in _OWN}
+        return found | {"experience.seen": self.experience.query.x}
+
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `kept`; unpacked when the first tasks are there."""
+        self._waiting = dict(tensors)
+
+    def _unpack(self, critic: Critic, batch: EpisodeBatch) -> None:
+        critic.keep(_under("critic.", self._waiting))
+        e = {
+            name: value.to(batch.machine.device)
+            for name, value in _under("experience.", self._waiting).items()
+        }
+        query = _queries(e.pop("seen"))
+        self.experience = Experience(batch.condition, query, **e)
+        self._waiting = {}
+
+    def _act(
+        self, writer: Writer, critic: Critic, batch: EpisodeBatch, spread: float, seed: int
+    ) -> Experience:
+        was_training = writer.training
+        writer.eval()
+        with torch.no_grad():
+            params = writer(batch.condition)
+            episodes = roll_out(lambda x: writer.child(params, x), batch, spread=spread, seed=seed)
+        writer.train(was_training)
+        values = critic.values(episodes.seen, batch.machine)
+        last = critic.values(episodes.last, batch.machine)
+        advantage = self.advantages(episodes, values, last)
+        # A machine whose physics breaks must not reach what all machines share.
+        sound = advantage.isfinite().flatten(1).all(dim=1)
+        critic.learn(
+            episodes.rows(sound), (advantage + values)[sound], batch.machine[sound], seed=seed
+        )
+        alive = episodes.alive.flatten(1, 2).to(advantage.dtype)
+        advantage = advantage.flatten(1, 2)
+        count = alive[sound].sum().clamp(min=1)
+        centred = (advantage - (advantage * alive)[sound].sum() / count) * alive
+        size = (centred[sound].square().sum() / count).sqrt() + 1e-8
+        return Experience(
+            batch.condition,
+            _queries(episodes.seen.flatten(1, 2)),
+            action=episodes.actions.flatten(1, 2),
+            likelihood=episodes.likelihood.flatten(1, 2),
+            advantage=(centred / size).clamp(-_MOST_ADVANTAGE, _MOST_ADVANTAGE),
+            spread=torch.tensor(spread, device=advantage.device),
+            earned=episodes.rewards.sum(dim=2).mean(dim=1),
+        )
+
+    def advantages(self, episodes: Episodes, values: Tensor, last: Tensor) -> Tensor:
+        """Generalised advantages, [T, N, H].
+
+        Args:
+            episodes: What happened.
+            values: What states were worth before each step, [T, N, H].
+            last: And after the last one, [T, N]: the end of time is not the end of the world.
+        """
+        goes_on = episodes.goes_on.to(values.dtype)
+        after = torch.cat([values[..., 1:], last.unsqueeze(-1)], dim=2)
+        surprise = episodes.rewards + self.discount * after * goes_on - values
+        found = []
+        running = torch.zeros_like(last)
+        for t in range(surprise.shape[2] - 1, -1, -1):
+            running = surprise[..., t] + self.discount * self.trace * goes_on[..., t] * running
+            found.append(running)
+        return torch.stack(found[::-1], dim=2) * episodes.alive
+
+    def _part(self, experience: Experience, step: int, seed: int) -> Experience:
+        """The transitions that a step learns from: one of `parts`, all of them in turn."""
+        epoch, part = divmod(step, self.parts)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+        order = torch.randperm(experience.query.x.shape[1], generator=generator)
+        chosen = order.chunk(self.parts)[part % self.parts].to(experience.query.x.device)
+        query = experience.query
+        return replace(
+            experience,
+            query=_queries(query.x[:, chosen]),
+            action=experience.action[:, chosen],
+            likelihood=experience.likelihood[:, chosen],
+            advantage=experience.advantage[:, chosen],
+        )
+
+    def _learn(self, means: Tensor, batch: Experience) -> Score:
+        now = log_likelihood(batch.action, means, batch.spread)
+        ratio = (now - batch.likelihood).exp()
+        plain = ratio * batch.advantage
+        cautious = ratio.clamp(1 - self.clip, 1 + self.clip) * batch.advantage
+        # Beyond what actuators take, means have no gradient of their own and would drift.
+        beyond = F.relu(means.abs() - 1).square().sum(dim=-1)
+        loss = -torch.minimum(plain, cautious).mean(dim=1) + 0.05 * beyond.mean(dim=1)
+        with torch.no_grad():
+            clipped = ((ratio - 1).abs() > self.clip).to(loss.dtype).mean(dim=1)
+        return Score(loss, {"return": batch.earned, "clipped": clipped})
+
+
+def log_likelihood(action: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    """Of actions [T, Q, A] under normal exploration around means, [T, Q]."""
+    size = action.shape[2] * (spread.log() + 0.5 * log(2 * pi))
+    return -0.5 * ((action - mean) / spread).square().sum(dim=-1) - size
+
+
+def _queries(seen: Tensor) -> ExampleSet:
+    """What was seen, [T, Q, O], as queries without an answer."""
+    return ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1))
+
+
+def _under(head: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(head): v for n, v in tensors.items() if n.startswith(head)}
+
+
+__all__ = ["Experience", "PolicyGradient", "log_likelihood"]

@@ -1,0 +1,101 @@
+"""T policies, each in N episodes, act on their machines at once."""
+
+from dataclasses import dataclass, fields
+from math import log, pi
+
+import torch
+from torch import Tensor
+
+from netwright.objectives.base import Predict
+from netwright.tasks.control import EpisodeBatch
+
+# An episode is a success if so large a share of its last steps was good.
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What happened, over H steps.
+
+    Args:
+        seen: What policies saw before each step, [T, N, H, O].
+        actions: What they did, before actuators cut it off, [T, N, H, A].
+        likelihood: Logarithm of how likely that was, [T, N, H]; empty without exploration.
+        rewards: [T, N, H]; 0 once an episode is over.
+        alive: Whether an episode was still going on before each step, bool [T, N, H].
+        last: What was seen after the last step, [T, N, O].
+        survived: Whether an episode was still going on then, bool [T, N].
+        success: Whether the task was being done in the end, bool [T, N].
+    """
+
+    seen: Tensor
+    actions: Tensor
+    likelihood: Tensor
+    rewards: Tensor
+    alive: Tensor
+    last: Tensor
+    survived: Tensor
+    success: Tensor
+
+    @property
+    def goes_on(self) -> Tensor:
+        """Whether an episode went on after each step, bool [T, N, H]; the end of time does not end it."""
+        return torch.cat([self.alive[..., 1:], self.survived.unsqueeze(-1)], dim=2)
+
+    def rows(self, index: Tensor) -> "Episodes":
+        """Of some of the machines."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Episodes(**{name: v[index] if v.dim() > 1 else v for name, v in own.items()})
+
+
+@torch.no_grad()
+def roll_out(
+    policy: Predict, batch: EpisodeBatch, *, spread: float = 0.0, seed: int = 0
+) -> Episodes:
+    """Let policies act from the states of the queries on.
+
+    Args:
+        policy: From what is seen, [T, N, O], to mean actions, [T, N, A].
+        batch: T machines and N states to begin in.
+        spread: Standard deviation of exploration.
+        seed: Of exploration.
+    """
+    environment, machine, state = batch.environment, batch.machine, batch.query.x
+    steps, hold = environment.steps, environment.hold
+    generator = torch.Generator().manual_seed(seed)
+    alive = ~environment.failed(state, machine)
+    seen, actions, noises, rewards, alives = [], [], [], [], []
+    good = torch.zeros_like(state[..., 0])
+    for t in range(steps):
+        sight = environment.observe(state, machine)
+        action = policy(sight)
+        if spread:
+            noise = torch.randn(action.shape, generator=generator).to(action)
+            action = action + spread * noise
+            noises.append(noise)
+        seen.append(sight)
+        actions.append(action)
+        alives.append(alive)
+        rewards.append(environment.reward(state, action, machine) * alive)
+        moved = environment.step(state, action, machine)
+        state = torch.where(alive.unsqueeze(-1), moved, state)
+        alive = alive & ~environment.failed(state, machine)
+        if t >= steps - hold:
+            good = good + (environment.is_good(state, machine) & alive)
+    likelihood = rewards[0].new_zeros(0)
+    if spread:
+        each = -0.5 * torch.stack(noises, dim=2).square() - log(spread) - 0.5 * log(2 * pi)
+        likelihood = each.sum(dim=-1)
+    return Episodes(
+        torch.stack(seen, dim=2),
+        torch.stack(actions, dim=2),
+        likelihood,
+        torch.stack(rewards, dim=2),
+        torch.stack(alives, dim=2),
+        environment.observe(state, machine),
+        alive,
+        good >= _SHARE * hold,
+    )
+
+
+__all__ = ["Episodes", "roll_out"]

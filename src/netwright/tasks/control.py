@@ -1,0 +1,291 @@
+"""Machines to be controlled: a task is a machine, and a network that is written for it is its policy."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netwright.conditions import Condition, ExampleSet, Texts
+from netwright.environments import ENVIRONMENTS, Environment, Quantity, outside
+from netwright.errors import DataError
+from netwright.tasks.base import (
+    Source,
+    Split,
+    TaskBatch,
+    TaskFamily,
+    TaskShape,
+    check_sources,
+    check_split,
+)
+
+Region = Literal["box", "1.25x", "1.5x", "corners"]
+SOURCES: tuple[Source, ...] = ("context", "examples", "description")
+# Cells that the box of machines is cut into, per quantity: each belongs to one split.
+_CELLS = 4
+# A corner is where both of the first two quantities are in so large a part of an end of their range.
+_CORNER = 0.15
+
+
+@dataclass(frozen=True)
+class EpisodeBatch(TaskBatch):
+    """T machines, each with N states that episodes begin in: x of the queries, [T, N, S].
+
+    Args:
+        machine: Their quantities, [T, P].
+        environment: What moves them.
+    """
+
+    machine: Tensor
+    environment: Environment
+
+    @property
+    def inputs(self) -> Tensor:
+        """What policies see at first, [T, N, O]."""
+        return self.environment.observe(self.query.x, self.machine)
+
+    def to(self, device: torch.device | str) -> "EpisodeBatch":
+        """The same machines on another device."""
+        return replace(
+            self,
+            condition=self.condition.to(device),
+            query=self.query.to(device),
+            machine=self.machine.to(device),
+        )
+
+    def rows(self, index: Tensor | slice) -> "EpisodeBatch":
+        """The machines that `index` selects; the task axis stays."""
+        return replace(
+            self,
+            condition=self.condition.rows(index),
+            query=self.query.rows(index),
+            machine=self.machine[index],
+        )
+
+
+class Control(TaskFamily):
+    """Machines of one kind that differ in masses, lengths, friction, gains, wiring, goals.
+
+    A network is written from the machine's numbers, from a probe of it (what it did in a few dozen steps under
+    random actions), or from a sentence about it, and is then its controller. The box of machines is cut into
+    cells, of which 8 of 10 are for training, the others for validation and testing: no machine that is tested is of a cell that was trained on. Corners
+    of the first two quantities are left out of all of them, to be tested by themselves.
+
+    Args:
+        environment: Name in `ENVIRONMENTS`.
+        sources: What networks are written from: `context`, `examples` (the probe), `description`, or several.
+        probe: Steps of a probe.
+        episodes: Episodes per machine, where it is tested.
+        training_episodes: The same in training.
+        region: Which machines `validation` and `test` are of: `box`; `1.25x` and `1.5x`, with at least one quantity beyond the
+            box, in one so much wider; `corners`.
+
+    Raises:
+        DataError: If a name is unknown or a number out of range.
+    """
+
+    def __init__(
+        self,
+        environment: str = "pendulum",
+        *,
+        sources: Sequence[Source] = ("context",),
+        probe: int = 32,
+        episodes: int = 4,
+        training_episodes: int = 1,
+        region: Region = "box",
+    ) -> None:
+        if environment not in ENVIRONMENTS:
+            raise DataError(
+                f"Environment {environment!r} is not known, expected one of {sorted(ENVIRONMENTS)}."
+            )
+        if region not in get_args(Region):
+            raise DataError(f"`region` is {region!r}, expected one of {list(get_args(Region))}.")
+        for name, value in (
+            ("probe", probe),
+            ("episodes", episodes),
+            ("training_episodes", training_episodes),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise DataError(f"`{name}` is {value!r}, expected a whole number of at least 1.")
+        self.name, self.sources = environment, check_sources(sources, SOURCES)
+        self.probe, self.episodes, self.training_episodes = probe, episodes, training_episodes
+        self.region: Region = region
+        self.environment = ENVIRONMENTS[environment]()
+        low, high = self.environment.ranges
+        seen, acts = self.environment.observations, self.environment.actions
+        self.shape = TaskShape(
+            (seen,),
+            acts,
+            "actions",
+            context=(tuple(low), tuple(high)),
+            sources=self.sources,
+            examples=(seen + acts, seen + 1),
+        )
+
+    def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> EpisodeBatch:
+        """Draw T machines, what is known of them, and states to begin in."""
+        check_split(split)
+        machine = self.machines(rng, tasks, split)
+        episodes = self.training_episodes if split == "train" else self.episodes
+        start = self.environment.start(rng, tasks, episodes)
+        query = ExampleSet.of(start, start.new_zeros(tasks, episodes, 1))
+        return EpisodeBatch(self.condition(machine, rng), query, machine, self.environment)
+
+    def machines(self, rng: np.random.Generator, tasks: int, split: Split) -> Tensor:
+        """T machines of a split, [T, P]."""
+        found: list[np.ndarray] = []
+        while sum(map(len, found)) < tasks:
+            shares = rng.random((2 * tasks + 16, len(self.environment.quantities)))
+            region = "box" if split == "train" else self.region
+            if region in ("1.25x", "1.5x"):
+                # Shares of the box are 0 to 1; a wider one is around the same middle.
+                values = self._values(0.5 + float(region[:-1]) * (shares - 0.5), rng)
+                beyond = outside(self.environment, torch.from_numpy(values)).numpy()
+                found.append(values[beyond > 0])
+                continue
+            if region == "corners":
+                ends = rng.random((len(shares), 2)) < 0.5
+                shares[:, :2] = np.where(ends, shares[:, :2] * _CORNER, 1 - shares[:, :2] * _CORNER)
+            else:
+                shares = shares[~_in_corner(shares) & (_split_of(shares) == split)]
+            found.append(self._values(shares, rng))
+        return torch.from_numpy(np.concatenate(found)[:tasks].astype(np.float32))
+
+    def condition(
+        self, machine: Tensor, rng: np.random.Generator, start: Tensor | None = None
+    ) -> Condition:
+        """What is known of machines [T, P].
+
+        Args:
+            machine: The machines.
+            rng: Source of a probe's actions.
+            start: States that probes begin in, [T, 1, S]; by default drawn.
+        """
+        has = set(self.sources)
+        return Condition(
+            examples=self.probed(machine, rng, start) if "examples" in has else None,
+            context=machine if "context" in has else None,
+            description=Texts([self.sentence(m) for m in machine])
+            if "description" in has
+            else None,
+        )
+
+    def probed(
+        self, machine: Tensor, rng: np.random.Generator, start: Tensor | None = None
+    ) -> ExampleSet:
+        """What machines [T, P] do under random actions: x [T, probe, O + A], y [T, probe, O + 1].
+
+        x is what is seen and the action, y the change of what is seen, enlarged, and the reward. Actions are held for a
+        few steps, so that they show; a machine that fails begins again.
+        """
+        tasks, acts = len(machine), self.environment.actions
+        held = 4
+        drawn = rng.uniform(-1, 1, (tasks, -(-self.probe // held), acts)).astype(np.float32)
+        actions = torch.from_numpy(drawn).repeat_interleave(held, dim=1)[:, : self.probe]
+        fresh = self.environment.start(rng, tasks, 1)
+        state = fresh if start is None else start
+        x, y = [], []
+        for t in range(self.probe):
+            action = actions[:, t : t + 1].to(machine.device)
+            seen = self.environment.observe(state, machine)
+            reward = self.environment.reward(state, action, machine).unsqueeze(-1)
+            state = self.environment.step(state, action, machine)
+            change = (self.environment.observe(state, machine) - seen) * _ENLARGED
+            x.append(torch.cat([seen, action], dim=-1))
+            y.append(torch.cat([change, reward], dim=-1))
+            failed = self.environment.failed(state, machine).unsqueeze(-1)
+            state = torch.where(failed, fresh, state)
+        return ExampleSet.of(torch.cat(x, dim=1), torch.cat(y, dim=1))
+
+    def sentence(self, machine: Tensor) -> str:
+        """What a person would say of a machine [P]."""
+        quantities = self.environment.quantities
+        parts = [_words(q, float(v)) for q, v in zip(quantities, machine, strict=True)]
+        said = [part for part in parts if part]
+        return f"{self.name.replace('-', ' ')} with {', '.join(said) or 'everything as usual'}"
+
+    def members(self, split: Split) -> tuple[str, ...]:
+        """Names of the cells that machines of a split are of."""
+        check_split(split)
+        ranged = [q.name for q in self.environment.quantities if q.kind != "switch"][:_HASHED]
+        cells = np.stack(np.meshgrid(*[np.arange(_CELLS)] * len(ranged), indexing="ij"), axis=-1)
+        cells = cells.reshape(-1, len(ranged))
+        own = cells[_split_of((cells + 0.5) / _CELLS) == split]
+        return tuple(sorted(f"{self.name}:{'-'.join(map(str, cell))}" for cell in own))
+
+    def record(self) -> Mapping[str, Any]:
+        """The JSON-able options that build this family again."""
+        return {
+            "environment": self.name,
+            "sources": list(self.sources),
+            "probe": self.probe,
+            "episodes": self.episodes,
+            "training_episodes": self.training_episodes,
+            "region": self.region,
+        }
+
+    def preparation(self) -> Mapping[str, Any]:
+        """Which environment a written network controls."""
+        return {"kind": "control", **self.record()}
+
+    def _values(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Machines [R, P] from shares of the ranges."""
+        columns = []
+        for i, q in enumerate(self.environment.quantities):
+            if q.kind == "switch":
+                columns.append((shares[:, i] > 0.5).astype(float))
+                continue
+            value = q.low + shares[:, i] * (q.high - q.low)
+            # No mass, length or friction below nothing.
+            value = np.maximum(value, 0.2 * q.low)
+            sign = np.where(rng.random(len(shares)) < 0.5, -1.0, 1.0) if q.kind == "signed" else 1.0
+            columns.append(sign * value)
+        return np.stack(columns, axis=1)
+
+
+# By how much changes of what is seen are multiplied in a probe: they are small.
+_ENLARGED = 10.0
+# How many of the quantities decide on the split.
+_HASHED = 4
+
+
+def _split_of(shares: np.ndarray) -> np.ndarray:
+    """Which split machines are of, by the cells that shares [R, P] of their ranges are in."""
+    cells = np.clip((shares[:, :_HASHED] * _CELLS).astype(int), 0, _CELLS - 1)
+    names = np.array(["train"] * 8 + ["validation", "test"])
+    place = np.zeros(len(cells), dtype=int)
+    for column in cells.T:
+        place = place * _CELLS + column
+    return np.asarray(names[_DEALT[place % len(_DEALT)]])
+
+
+def _dealt() -> np.ndarray:
+    digests = (hashlib.sha256(f"cell {i}".encode()).digest() for i in range(_CELLS**_HASHED))
+    return np.array([digest[0] % 10 for digest in digests])
+
+
+_DEALT = _dealt()
+
+
+def _in_corner(shares: np.ndarray) -> np.ndarray:
+    """Where both of the first two quantities are near an end of their ranges."""
+    near = (shares[:, :2] < _CORNER) | (shares[:, :2] > 1 - _CORNER)
+    return np.asarray(near.all(axis=1))
+
+
+def _words(q: Quantity, value: float) -> str:
+    if q.kind == "switch":
+        return "wires swapped" if value > 0.5 else ""
+    size = abs(value) if q.kind == "signed" else value
+    share = (size - q.low) / (q.high - q.low)
+    level = ["very low", "low", "", "high", "very high"][min(4, max(0, int(share * 5)))]
+    said = [f"{level} {q.name}"] if level else []
+    if q.kind == "signed" and value < 0:
+        said.append(f"{q.name} reversed")
+    return " and ".join(said)
+
+
+__all__ = ["Control", "EpisodeBatch", "Region"]

@@ -1,0 +1,267 @@
+"""Policies acting and learning: by hand, against a loop, and to the same bits after an interruption."""
+
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import netwright as nw
+from netwright.conditions import Condition, ExampleSet
+from netwright.environments import ENVIRONMENTS
+from netwright.errors import ConditionError, RunError
+from netwright.objectives import PolicyGradient
+from netwright.objectives.critic import Critic
+from netwright.objectives.policy_gradient import Experience, log_likelihood
+from netwright.objectives.rollout import Episodes, roll_out
+from netwright.rng import stream
+from netwright.tasks import Control, EpisodeBatch, Sine
+from netwright.training import Checkpoints, make_hypernetwork
+
+SMALL = {"updates": 6, "parts": 3}
+
+
+def batch_of(name, tasks=3, split="train", **options):
+    return Control(name, **options).sample(stream(0, "b"), tasks, split)
+
+
+def swinging(seen):
+    """A policy of one action for machines of any kind."""
+    return torch.sin(7 * seen.sum(dim=-1, keepdim=True)).expand(*seen.shape[:2], 1)
+
+
+def test_episodes_are_those_of_a_loop_over_machines_and_episodes():
+    batch = batch_of("cart-pole", split="test", episodes=2)
+    environment = batch.environment
+    found = roll_out(swinging, batch)
+    for t in range(3):
+        for n in range(2):
+            state, machine = batch.query.x[t : t + 1, n : n + 1], batch.machine[t : t + 1]
+            earned, good, lasted = 0.0, 0, True
+            for step in range(environment.steps):
+                action = swinging(environment.observe(state, machine))
+                earned += float(environment.reward(state, action, machine))
+                state = environment.step(state, action, machine)
+                if environment.failed(state, machine):
+                    lasted = False
+                    break
+                good += step >= environment.steps - environment.hold
+            assert float(found.rewards[t, n].sum()) == pytest.approx(earned, rel=1e-4)
+            assert int(found.alive[t, n].sum()) == step + 1
+            assert bool(found.survived[t, n]) == lasted
+            assert bool(found.success[t, n]) == (lasted and good >= 0.9 * environment.hold)
+
+
+def test_exploration_is_as_likely_as_it_says():
+    batch = batch_of("pendulum")
+    found = roll_out(swinging, batch, spread=0.3, seed=5)
+    means = torch.stack([swinging(found.seen[:, :, t]) for t in range(200)], dim=2)
+    noise = found.actions - means
+    assert noise.std() == pytest.approx(0.3, rel=0.05)
+    by_hand = torch.distributions.Normal(means, 0.3).log_prob(found.actions).sum(dim=-1)
+    torch.testing.assert_close(found.likelihood, by_hand, atol=1e-4, rtol=1e-4)
+    flat = log_likelihood(found.actions.flatten(1, 2), means.flatten(1, 2), torch.tensor(0.3))
+    torch.testing.assert_close(flat, by_hand.flatten(1, 2), atol=1e-4, rtol=1e-4)
+    again = roll_out(swinging, batch, spread=0.3, seed=5)
+    other = roll_out(swinging, batch, spread=0.3, seed=6)
+    assert torch.equal(found.actions, again.actions)
+    assert not torch.equal(found.actions, other.actions)
+
+
+def test_advantages_are_those_of_the_definition():
+    objective = PolicyGradient(discount=0.9, trace=0.8)
+    steps = 6
+    rewards, values, last = torch.randn(1, 1, steps), torch.randn(1, 1, steps), torch.randn(1, 1)
+    for died_after in (None, 3):
+        alive = torch.ones(1, 1, steps, dtype=torch.bool)
+        if died_after is not None:
+            alive[..., died_after + 1 :] = False
+        survived = torch.tensor([[died_after is None]])
+        empty = torch.zeros(0)
+        episodes = Episodes(empty, empty, empty, rewards * alive, alive, empty, survived, survived)
+        found = objective.advantages(episodes, values, last)[0, 0]
+        end = steps if died_after is None else died_after + 1
+        after = torch.cat([values[0, 0, 1:], last[0]])
+        if died_after is not None:
+            after[died_after] = 0.0
+        for t in range(steps):
+            by_hand = sum(
+                (0.9 * 0.8) ** (k - t) * (rewards[0, 0, k] + 0.9 * after[k] - values[0, 0, k])
+                for k in range(t, end)
+            )
+            torch.testing.assert_close(found[t], torch.as_tensor(by_hand, dtype=found.dtype))
+
+
+def experience(action, likelihood, advantage, spread=0.5):
+    seen = torch.zeros(1, len(action), 1)
+    return Experience(
+        Condition(context=torch.zeros(1, 1)),
+        ExampleSet.of(seen, seen),
+        action=torch.tensor(action).view(1, -1, 1),
+        likelihood=torch.tensor(likelihood).view(1, -1),
+        advantage=torch.tensor(advantage).view(1, -1),
+        spread=torch.tensor(spread),
+        earned=torch.zeros(1),
+    )
+
+
+def test_the_loss_is_the_clipped_one():
+    action, means = [0.2, -0.1, 0.4], torch.tensor([0.0, 0.1, 0.3]).view(1, 3, 1)
+    now = log_likelihood(torch.tensor(action).view(1, 3, 1), means, torch.tensor(0.5))[0]
+    ratios = torch.tensor([1.5, 0.5, 1.1])
+    before = (now - ratios.log()).tolist()
+    score = PolicyGradient(clip=0.2).judge(
+        lambda x: means, experience(action, before, [1.0, -1.0, 2.0])
+    )
+    # 1.5 counts as 1.2 where that helps no further; 0.5 counts as 0.8 where it is punished; 1.1 as it is.
+    expected = -(1.2 * 1.0 + 0.8 * -1.0 + 1.1 * 2.0) / 3
+    assert float(score.loss) == pytest.approx(expected, rel=1e-4)
+    assert float(score.metrics["clipped"]) == pytest.approx(2 / 3)
+
+
+def test_means_beyond_what_actuators_take_are_drawn_back():
+    means = torch.tensor([3.0]).view(1, 1, 1).requires_grad_()
+    score = PolicyGradient().judge(lambda x: means, experience([3.0], [0.0], [0.0]))
+    (gradient,) = torch.autograd.grad(score.loss.sum(), means)
+    assert float(gradient) > 0
+
+
+def hypernetwork_for(family, seed=0):
+    return make_hypernetwork(family.shape, seed=seed, size=16)
+
+
+def test_every_transition_is_learned_from_once_per_epoch():
+    family = Control("pendulum")
+    writer, objective = hypernetwork_for(family), PolicyGradient(updates=6, parts=3)
+    batch = family.sample(stream(0, "train"), 2, "train")
+    seen = [
+        objective.gather(writer, batch, step=step, steps=60, seed=0).query.x for step in range(3)
+    ]
+    together = torch.cat(seen, dim=1)
+    assert together.shape[1] == 200
+    whole = objective.experience.query.x
+    for t in range(2):
+        own = {tuple(row) for row in together[t].tolist()}
+        assert own == {tuple(row) for row in whole[t].tolist()}
+    first = objective.experience
+    objective.gather(writer, batch, step=5, steps=60, seed=0)
+    assert objective.experience is first
+    objective.gather(writer, batch, step=6, steps=60, seed=0)
+    assert objective.experience is not first
+    assert objective.experience.spread < first.spread
+
+
+def test_the_critic_knows_the_machine_and_learns_returns_of_any_size():
+    family = Control("pendulum")
+    machine = family.machines(stream(0, "m"), 32, "train")
+    low, high = family.environment.ranges
+    critic = Critic(3, low, high, width=32, rate=3e-3)
+    empty, alive = torch.zeros(0), torch.ones(32, 2, 10, dtype=torch.bool)
+    for step in range(60):
+        seen = torch.randn(32, 2, 10, 3, generator=torch.Generator().manual_seed(step))
+        returns = -700 + 100 * (machine[:, 2].sign().view(-1, 1, 1) + seen[..., 0])
+        over = alive[..., 0]
+        episodes = Episodes(seen, empty, empty, empty, alive, empty, over, over)
+        off = (critic.values(seen, machine) - returns).square().mean() / returns.var()
+        critic.learn(episodes, returns, machine, seed=step)
+    assert off < 0.05
+    other = Critic(3, low, high, width=32, rate=3e-3)
+    other.keep({name: value.clone() for name, value in critic.kept().items()})
+    for each in (critic, other):
+        each.learn(episodes, returns, machine, seed=99)
+    assert torch.equal(other.values(seen, machine), critic.values(seen, machine))
+
+
+def stopping(after):
+    """The family, interrupted when tasks are drawn for training for so many times."""
+    family = Control("pendulum")
+    sample, left = family.sample, [after]
+
+    def counted(rng, tasks, split):
+        left[0] -= split == "train"
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return sample(rng, tasks, split)
+
+    family.sample = counted
+    return family
+
+
+def trained(family, folder, resume=False):
+    writer = hypernetwork_for(family)
+    result = nw.train(
+        writer, family, objective=PolicyGradient(**SMALL), folder=folder, steps=16, resume=resume,
+        progress=False, tasks=4, validate_every=8, validation_tasks=4, checkpoint_every=100,
+    )  # fmt: skip
+    return writer, result
+
+
+def test_an_interrupted_training_goes_on_in_the_same_bits_in_the_middle_of_a_round(tmp_path):
+    whole, result = trained(Control("pendulum"), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(stopping(5), tmp_path / "part")
+    assert Checkpoints(tmp_path / "part").steps()[-1] % SMALL["updates"] != 0
+    resumed, again = trained(Control("pendulum"), tmp_path / "part", resume=True)
+    assert again.log == result.log
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_success_is_learned_where_nothing_has_to_be_discovered():
+    family = Control("cart-pole")
+    writer = make_hypernetwork(family.shape, seed=0)
+    before = nw.evaluate(writer, family, tasks=40).metrics["success"].value
+    nw.train(
+        writer, family, objective=PolicyGradient(), steps=720, tasks=64, learning_rate=2e-3,
+        warm_up=20, validate_every=360, validation_tasks=20, progress=False,
+    )  # fmt: skip
+    found = nw.evaluate(writer, family, tasks=40)
+    assert before < 0.2
+    assert found.metrics["success"].value > 0.6
+    # The wiring is in the condition alone.
+    assert found.shuffled["success"].value < found.metrics["success"].value - 0.2
+    assert found.calibration_error is None
+
+
+def test_a_machine_that_breaks_is_left_out_and_the_others_are_scored():
+    batch = batch_of("pendulum", tasks=3, split="test")
+    machine = batch.machine.clone()
+    machine[1, 0] = float("nan")
+    broken = EpisodeBatch(batch.condition, batch.query, machine, batch.environment)
+    score = PolicyGradient().judge(swinging, broken)
+    assert score.loss.isfinite().tolist() == [True, False, True]
+    family = Control("pendulum")
+
+    class Breaking(Control):
+        def sample(self, rng, tasks, split):
+            found = family.sample(rng, tasks, split)
+            if split == "train":
+                # What is known of it is as it should be: only its physics breaks.
+                found = replace(found, machine=found.machine.clone())
+                found.machine[0, 0] = float("nan")
+            return found
+
+    writer = hypernetwork_for(family)
+    result = nw.train(
+        writer, Breaking("pendulum"), objective=PolicyGradient(**SMALL), steps=6, tasks=3,
+        validation_tasks=2, progress=False, log_every=6,
+    )  # fmt: skip
+    assert result.log[-2]["tasks_left_out"] == 6
+    assert np.isfinite(result.log[-2]["loss"])
+    assert all(value.isfinite().all() for value in writer.state_dict().values())
+
+
+def test_tasks_that_are_no_machines_and_settings_out_of_range_are_refused():
+    family = Sine()
+    batch = family.sample(stream(0, "b"), 2, "test")
+    with pytest.raises(ConditionError, match="The tasks are TaskBatch, expected machines"):
+        PolicyGradient().judge(lambda x: x, batch)
+    with pytest.raises(ConditionError, match="expected machines"):
+        PolicyGradient().gather(None, batch, step=0, steps=1, seed=0)
+    with pytest.raises(RunError, match="updates=0"):
+        PolicyGradient(updates=0)
+    with pytest.raises(RunError, match="a spread that does not grow"):
+        PolicyGradient(spread=(0.1, 0.5))
+    assert set(ENVIRONMENTS) >= {"pendulum", "cart-pole"}
