@@ -450,6 +450,36 @@ def regress(
 
 
 @app.command()
+def play(
+    run: RunFolder,
+    context: Annotated[
+        list[str] | None, typer.Option(help="The machine, such as mass=1.3,gain=-1.")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option(help="What it becomes under way, such as gain=1.")
+    ] = None,
+    at: Annotated[int | None, typer.Option(help="Step of the change; by default half way.")] = None,
+    rewrite_every: Annotated[
+        int, typer.Option(min=0, help="Steps between rewrites of the policy; 0: never.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the state to begin in.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .gif, or a page to play with, .html; by default below runs/."),
+    ] = None,
+    weights: Weights = "best",
+    as_json: Json = False,
+) -> None:
+    """Write a policy for a machine and watch it: `netwright play RUN --context gain=-1`, `--out page.html`."""
+    from netwright.cli.play import run_play
+
+    run_play(
+        run, tuple(context or ()), tuple(change or ()), at=at, rewrite_every=rewrite_every,
+        seed=seed, out=out, weights=weights, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
 def predict(
     network: Annotated[Path, typer.Argument(help="A folder that `generate` or `save` made.")],
     inputs: Annotated[

@@ -4,7 +4,7 @@
 """
 
 from netwright.environments.acrobot import Acrobot
-from netwright.environments.base import Environment, Quantity, check_quantities, outside
+from netwright.environments.base import Environment, Quantity, check_quantities, drive, outside
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
 from netwright.environments.mountain_car import MountainCar
 from netwright.environments.pendulum import Pendulum
@@ -33,5 +33,6 @@ __all__ = [
     "Quantity",
     "Reacher",
     "check_quantities",
+    "drive",
     "outside",
 ]

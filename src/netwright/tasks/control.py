@@ -78,6 +78,8 @@ class Control(TaskFamily):
         environment: Name in `ENVIRONMENTS`.
         sources: What networks are written from: `context`, `examples` (the probe), `description`, or several.
         probe: Steps of a probe.
+        varied: Whether probes in training are of any length from a quarter of that, and of any strength: for policies that are
+            rewritten under way, from what was seen of late.
         episodes: Episodes per machine, where it is tested.
         training_episodes: The same in training.
         region: Which machines `validation` and `test` are of: `box`; `1.25x` and `1.5x`, with at least one quantity beyond the
@@ -96,6 +98,7 @@ class Control(TaskFamily):
         episodes: int = 4,
         training_episodes: int = 1,
         region: Region = "box",
+        varied: bool = False,
     ) -> None:
         if environment not in ENVIRONMENTS:
             raise DataError(
@@ -113,6 +116,7 @@ class Control(TaskFamily):
         self.name, self.sources = environment, check_sources(sources, SOURCES)
         self.probe, self.episodes, self.training_episodes = probe, episodes, training_episodes
         self.region: Region = region
+        self.varied = varied
         self.environment = ENVIRONMENTS[environment]()
         low, high = self.environment.ranges
         seen, acts = self.environment.observations, self.environment.actions
@@ -132,7 +136,10 @@ class Control(TaskFamily):
         episodes = self.training_episodes if split == "train" else self.episodes
         start = self.environment.start(rng, tasks, episodes)
         query = ExampleSet.of(start, start.new_zeros(tasks, episodes, 1))
-        return EpisodeBatch(self.condition(machine, rng), query, machine, self.environment)
+        condition = self.condition(machine, rng)
+        if self.varied and split == "train" and condition.examples is not None:
+            condition = replace(condition, examples=self._varied(machine, rng))
+        return EpisodeBatch(condition, query, machine, self.environment)
 
     def machines(self, rng: np.random.Generator, tasks: int, split: Split) -> Tensor:
         """T machines of a split, [T, P]."""
@@ -173,29 +180,47 @@ class Control(TaskFamily):
             else None,
         )
 
+    def _varied(self, machine: Tensor, rng: np.random.Generator) -> ExampleSet:
+        """Probes of any strength, of which the last steps are there, a quarter at the least."""
+        strength = torch.from_numpy(rng.uniform(0.05, 1, (len(machine), 1, 1)).astype(np.float32))
+        found = self.probed(machine, rng, strength=strength)
+        least = max(1, self.probe // 4)
+        counts = torch.from_numpy(rng.integers(least, self.probe + 1, (len(machine), 1)))
+        return replace(found, mask=torch.arange(self.probe) >= self.probe - counts)
+
     def probed(
-        self, machine: Tensor, rng: np.random.Generator, start: Tensor | None = None
+        self,
+        machine: Tensor,
+        rng: np.random.Generator,
+        start: Tensor | None = None,
+        *,
+        strength: Tensor | float = 1.0,
     ) -> ExampleSet:
         """What machines [T, P] do under random actions: x [T, probe, O + A], y [T, probe, O + 1].
 
         x is what is seen and the action, y the change of what is seen, enlarged, and the reward. Actions are held for a
         few steps, so that they show; a machine that fails begins again.
+
+        Args:
+            machine: The machines.
+            rng: Source of actions and of states to begin in.
+            start: States to begin in, [T, 1, S].
+            strength: Largest action, a number or [T, 1, 1].
         """
         tasks, acts = len(machine), self.environment.actions
         held = 4
         drawn = rng.uniform(-1, 1, (tasks, -(-self.probe // held), acts)).astype(np.float32)
-        actions = torch.from_numpy(drawn).repeat_interleave(held, dim=1)[:, : self.probe]
+        actions = torch.from_numpy(drawn).repeat_interleave(held, dim=1)[:, : self.probe] * strength
         fresh = self.environment.start(rng, tasks, 1)
         state = fresh if start is None else start
         x, y = [], []
         for t in range(self.probe):
             action = actions[:, t : t + 1].to(machine.device)
-            seen = self.environment.observe(state, machine)
-            reward = self.environment.reward(state, action, machine).unsqueeze(-1)
-            state = self.environment.step(state, action, machine)
-            change = (self.environment.observe(state, machine) - seen) * _ENLARGED
-            x.append(torch.cat([seen, action], dim=-1))
-            y.append(torch.cat([change, reward], dim=-1))
+            moved = self.environment.step(state, action, machine)
+            seen, said = transition(self.environment, machine, state, action, moved)
+            x.append(seen)
+            y.append(said)
+            state = moved
             failed = self.environment.failed(state, machine).unsqueeze(-1)
             state = torch.where(failed, fresh, state)
         return ExampleSet.of(torch.cat(x, dim=1), torch.cat(y, dim=1))
@@ -225,6 +250,7 @@ class Control(TaskFamily):
             "episodes": self.episodes,
             "training_episodes": self.training_episodes,
             "region": self.region,
+            "varied": self.varied,
         }
 
     def preparation(self) -> Mapping[str, Any]:
@@ -244,6 +270,24 @@ class Control(TaskFamily):
             sign = np.where(rng.random(len(shares)) < 0.5, -1.0, 1.0) if q.kind == "signed" else 1.0
             columns.append(sign * value)
         return np.stack(columns, axis=1)
+
+
+def transition(
+    environment: Environment, machine: Tensor, state: Tensor, action: Tensor, moved: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of machines [T, P] as an example: x [T, N, O + A] and y [T, N, O + 1].
+
+    Args:
+        environment: What moved them.
+        machine: The machines.
+        state: Before the step, [T, N, S].
+        action: What was done, [T, N, A].
+        moved: After the step, [T, N, S].
+    """
+    seen = environment.observe(state, machine)
+    change = (environment.observe(moved, machine) - seen) * _ENLARGED
+    reward = environment.reward(state, action, machine).unsqueeze(-1)
+    return torch.cat([seen, action], dim=-1), torch.cat([change, reward], dim=-1)
 
 
 # By how much changes of what is seen are multiplied in a probe: they are small.
@@ -288,4 +332,4 @@ def _words(q: Quantity, value: float) -> str:
     return " and ".join(said)
 
 
-__all__ = ["Control", "EpisodeBatch", "Region"]
+__all__ = ["Control", "EpisodeBatch", "Region", "transition"]

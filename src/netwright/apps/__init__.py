@@ -1,0 +1,1 @@
+"""Recipes: folders that put existing parts together for one application each."""
