@@ -20,6 +20,7 @@ class Progress:
         step: Optimiser steps done.
         best_step: Step of the best validation, -1 if there was none.
         best_value: Its metric.
+        best_loss: Its loss, which decides between equals.
         validations_without_gain: Since the best one.
         log_bytes: Length of the log at this step; what stands beyond it is of a lost future.
         tasks_left_out: Tasks whose loss was not finite, in total.
@@ -32,6 +33,7 @@ class Progress:
     step: int = 0
     best_step: int = -1
     best_value: float | None = None
+    best_loss: float | None = None
     validations_without_gain: int = 0
     log_bytes: int = 0
     tasks_left_out: int = 0

@@ -301,9 +301,12 @@ class _Training:
         with self._used_weights():
             loss, metrics = self._validation_scores()
         value = metrics[self.objective.metric]
-        best = self.progress.best_value
+        best, best_loss = self.progress.best_value, self.progress.best_loss
         is_better = math.isfinite(value) and (
-            best is None or (value > best if self.objective.higher_is_better else value < best)
+            best is None
+            or (value > best if self.objective.higher_is_better else value < best)
+            # A metric that cannot rise further says no more: later weights may still be better.
+            or (value == best and best_loss is not None and loss < best_loss)
         )
         line = {"step": self.progress.step, "validation_loss": loss}
         line.update({f"validation_{name}": metric for name, metric in metrics.items()})
@@ -315,7 +318,10 @@ class _Training:
                     for name, tensor in self.hypernetwork.state_dict().items()
                 }
             self.progress = self.progress.but(
-                best_step=self.progress.step, best_value=value, validations_without_gain=0
+                best_step=self.progress.step,
+                best_value=value,
+                best_loss=loss if math.isfinite(loss) else None,
+                validations_without_gain=0,
             )
             # Saved at once: the best weights must be on disk before anything builds on them.
             self._save()
