@@ -119,17 +119,26 @@ class GeneratedNetwork(nn.Module):
         return folder
 
     def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
-        """Write the network as ONNX, run it there, and compare.
+        """Write the network as a file that needs neither Python nor this library.
+
+        ONNX is run and compared. C99 by itself, `void netwright_outputs(const float *x, float *y)`, is there for MLPs and
+        networks for tables.
+
+        Args:
+            path: Its ending says how: `.c` for C; anything else is ONNX.
+            opset: Of ONNX.
+            tolerance: By how much answers of the ONNX file may differ.
 
         Raises:
-            MissingExtraError: If the `export` extra is not installed.
-            ArtifactError: If the exported network gives other answers, or cannot be written.
+            MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
+            ArtifactError: If the exported network gives other answers, cannot be written, or has no C.
         """
-        from netwright.export import export_onnx
+        from netwright.export import export_c, export_onnx
 
-        return export_onnx(
-            self.network, self.input_shape, Path(path), opset=opset, tolerance=tolerance
-        )
+        path = Path(path)
+        if path.suffix == ".c":
+            return export_c(self.network, path, version=__version__)
+        return export_onnx(self.network, self.input_shape, path, opset=opset, tolerance=tolerance)
 
 
 def load_network(folder: str | Path, *, module: nn.Module | None = None) -> GeneratedNetwork:

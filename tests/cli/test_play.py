@@ -1,8 +1,18 @@
 """`netwright train pendulum`, then `netwright play`."""
 
+import ctypes
 import json
+import shutil
+import subprocess
 
+import numpy as np
 import pytest
+import torch
+
+import netwright as nw
+from netwright.apps.control import fly
+from netwright.tasks import Control, Sine
+from netwright.training import load_hypernetwork, make_hypernetwork
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +63,46 @@ def test_a_page_is_written(run, folder, tmp_path):
     assert code == 0
     assert "open it in a browser" in out
     assert "hypernetwork" in (tmp_path / "page.html").read_text()
+
+
+def test_a_policy_is_written_as_c_and_flies_the_same_machine(run, folder, tmp_path):
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    source, library = tmp_path / "policy.c", tmp_path / "policy.so"
+    code, out, _ = run("generate", folder, "--context", "mass=1.2,gain=-1", "--out", source)
+    assert code == 0
+    assert "written from 5 numbers" in out
+    options = ["-std=c99", "-Wall", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([compiler, *options, source, "-o", library, "-lm"], check=True)
+    function = ctypes.CDLL(str(library)).netwright_outputs
+    hypernetwork, _ = load_hypernetwork(folder)
+    family = Control("pendulum")
+    environment, machine = family.environment, family.environment.machine(mass=1.2, gain=-1.0)
+    state = torch.tensor([[[3.0, 0.1]]])
+    flight = fly(hypernetwork, family, machine, start=state)[0]
+    pointer = ctypes.POINTER(ctypes.c_float)
+    for step in range(environment.steps):
+        np.testing.assert_allclose(state[0, 0], flight.states[step], atol=2e-3)
+        seen = np.ascontiguousarray(environment.observe(state, machine)[0, 0].numpy())
+        action = np.zeros(1, dtype=np.float32)
+        function(seen.ctypes.data_as(pointer), action.ctypes.data_as(pointer))
+        state = environment.step(state, torch.from_numpy(action).view(1, 1, 1), machine)
+
+
+def test_contexts_of_other_tasks_are_refused(run, tmp_path):
+    nw.train(
+        make_hypernetwork(Sine().shape, seed=0, size=16), Sine(), folder=tmp_path / "sine", steps=1,
+        tasks=2, validation_tasks=2, progress=False,
+    )  # fmt: skip
+    code, _, err = run(
+        "generate", tmp_path / "sine", "--context", "mass=1", "--out", tmp_path / "n"
+    )
+    assert code == 1
+    assert "this run is of other tasks" in err
+    code, _, err = run("play", tmp_path / "sine")
+    assert code == 1
+    assert "is of the tasks 'sine', expected machines" in err
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,9 @@ def tune(
 @app.command()
 def generate(
     run: RunFolder,
-    out: Annotated[Path, typer.Option(help="Folder to make, or a file: .safetensors or .onnx.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to make, or a file: .safetensors, .onnx or .c.")
+    ],
     support: Annotated[
         Path | None,
         typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
@@ -371,6 +373,9 @@ def generate(
     describe: Annotated[
         str | None,
         typer.Option(help="What the network should do, in words; alone or beside --support."),
+    ] = None,
+    context: Annotated[
+        list[str] | None, typer.Option(help="A machine, such as mass=1.3,gain=-1 (policies).")
     ] = None,
     weights: Weights = "best",
     shifts: Shifts = None,
@@ -393,16 +398,18 @@ def generate(
     from netwright.cli.generate import run_generate, run_generate_many
     from netwright.errors import RunError
 
-    if (support is None and describe is None) == (many is None):
+    if (support is None and describe is None and not context) == (many is None):
         raise RunError(
-            "Give either --support or --describe or both, for one task, or --many, for many."
+            "Give --support, --describe or --context, or several of them, for one task, or --many, for many."
         )
     if many is not None:
         run_generate_many(
             run, many, out, shard=shard, at_rest=at_rest, weights=weights, shifts=shifts, as_json=as_json
         )  # fmt: skip
     else:
-        run_generate(run, support, describe, out, weights=weights, shifts=shifts, as_json=as_json)
+        run_generate(
+            run, support, describe, tuple(context or ()), out, weights=weights, shifts=shifts, as_json=as_json
+        )  # fmt: skip
 
 
 @app.command()

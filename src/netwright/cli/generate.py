@@ -1,14 +1,20 @@
 """`netwright generate`."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from torch import Tensor
+
+from netwright.apps.control.flight import check_machine, parse_machine
 from netwright.artifacts import tensors_to_bytes, write_file
 from netwright.bank import write_shard
 from netwright.cli.inputs import conditions_of, support_of, trained
 from netwright.cli.output import print_json
 from netwright.conditioners import Examples
 from netwright.conditions import Condition, Texts
+from netwright.environments import ENVIRONMENTS
 from netwright.errors import RunError
 from netwright.generated import GeneratedNetwork
 from netwright.hypernetwork import Hypernetwork
@@ -18,6 +24,7 @@ def run_generate(
     run_folder: Path,
     support: Path | None,
     describe: str | None,
+    context: tuple[str, ...],
     out: Path,
     *,
     weights: str,
@@ -39,7 +46,9 @@ def run_generate(
         )
         labels = named or labels
     condition = Condition(
-        examples=examples, description=None if describe is None else Texts([describe])
+        examples=examples,
+        context=_machine(hypernetwork.preparation, context) if context else None,
+        description=None if describe is None else Texts([describe]),
     )
     hypernetwork.generate(condition)  # the first call pays for what is set up once
     started = time.perf_counter()
@@ -63,6 +72,7 @@ def run_generate(
         )
         return
     sources = [f"{count} examples"] * (count > 0) + ["a description"] * (describe is not None)
+    sources += [f"{len(condition.context[0])} numbers"] if condition.context is not None else []
     print(
         f"{out}: {network.size:,} parameters, {size:,} bytes, written from {' and '.join(sources)}"
     )
@@ -134,13 +144,28 @@ def _shard(text: str) -> tuple[int, int]:
     return int(first) - 1, int(second)
 
 
+def _machine(preparation: Mapping[str, Any] | None, context: tuple[str, ...]) -> Tensor:
+    told = preparation or {}
+    if told.get("kind") != "control":
+        raise RunError(
+            "`--context` says what a machine is like, and this run is of other tasks, expected one that "
+            "`netwright train pendulum` or its like has made. Give contexts of other tasks with --many."
+        )
+    environment = ENVIRONMENTS[told["environment"]]()
+    machine = parse_machine(environment, context)
+    check_machine(environment, machine)
+    return machine
+
+
 def _save(network: GeneratedNetwork, out: Path) -> None:
     ending = out.suffix.lower()
-    if ending == ".onnx":
+    if ending in (".onnx", ".c"):
         network.export(out)
     elif ending == ".safetensors":
         write_file(out, tensors_to_bytes(network.network.state_dict()))
     elif ending in ("", ".network"):
         network.save(out)
     else:
-        raise RunError(f"`--out` is {out}, expected a folder, a .safetensors or an .onnx file.")
+        raise RunError(
+            f"`--out` is {out}, expected a folder, a .safetensors, an .onnx or a .c file."
+        )

@@ -9,6 +9,8 @@ from torch import nn
 
 from netwright.artifacts import write_file
 from netwright.errors import ArtifactError
+from netwright.export.c_array import array_in_c
+from netwright.export.c_layers import export_c_layers, is_layers
 
 _TEMPLATE = """\
 /* A network for tables. Written by netwright {version}.
@@ -46,16 +48,18 @@ NAMES = ("hidden.weight", "hidden.bias", "head.weight", "head.bias")
 
 
 def export_c(network: nn.Module, path: Path, *, version: str) -> Path:
-    """Write a network for tables as C: `void netwright_outputs(const float *x, float *y)`.
+    """Write a network as C: `void netwright_outputs(const float *x, float *y)`.
 
     Args:
-        network: A built `TableNet`.
+        network: A built `TableNet`, or linear layers and activations in sequence.
         path: The file.
         version: Of what writes it.
 
     Raises:
         ArtifactError: If it is another network, or the file cannot be written.
     """
+    if is_layers(network):
+        return export_c_layers(network, path, version=version)
     arrays = _arrays_of(network)
     classes, both = arrays["head.weight"].shape
     hidden, columns = arrays["hidden.weight"].shape
@@ -66,7 +70,7 @@ def export_c(network: nn.Module, path: Path, *, version: str) -> Path:
         hidden=hidden,
         ramps=int(arrays["ramps"]),
         classes=classes,
-        arrays="\n".join(_array(name, arrays[name]) for name in NAMES),
+        arrays="\n".join(array_in_c(name, arrays[name]) for name in NAMES),
     )
     write_file(path, source.encode())
     return path
@@ -97,15 +101,6 @@ def _arrays_of(network: nn.Module) -> dict[str, np.ndarray]:
         )
     arrays = {name: weights[name].to(torch.float32).numpy() for name in NAMES}
     return {**arrays, "ramps": np.array(network.ramps)}
-
-
-def _array(name: str, values: np.ndarray) -> str:
-    numbers = [f"{value:.9g}" for value in values.ravel().tolist()]
-    # `1f` is no number in C, `1.0f` is.
-    spelled = [(n if any(mark in n for mark in ".e") else n + ".0") + "f" for n in numbers]
-    lines = [", ".join(spelled[i : i + 8]) for i in range(0, len(spelled), 8)]
-    joined = ",\n    ".join(lines)
-    return f"static const float {name.replace('.', '_')}[] = {{\n    {joined}\n}};"
 
 
 __all__ = ["export_c", "export_npz"]
