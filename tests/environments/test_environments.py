@@ -143,7 +143,12 @@ def drawn(environment, tasks=5, episodes=3, seed=0):
     action = torch.from_numpy(rng.uniform(-1.5, 1.5, (tasks, episodes, environment.actions)))
     shares = rng.random((tasks, len(environment.quantities)))
     low, high = (np.array(end) for end in environment.ranges)
-    return state, action, torch.from_numpy(low + shares * (high - low))
+    machine = low + shares * (high - low)
+    is_discrete = [q.is_discrete for q in environment.quantities]
+    machine[:, is_discrete] = np.round(machine[:, is_discrete])
+    if environment.discrete:
+        action = environment.decide(action)
+    return state, action, torch.from_numpy(machine)
 
 
 def test_shapes_are_as_stated(environment):
@@ -171,6 +176,8 @@ def test_machines_and_episodes_are_independent(environment):
 
 
 def test_actuators_cut_off_what_is_too_much(environment):
+    if environment.discrete:
+        pytest.skip("keys are pressed or not")
     state, action, machine = drawn(environment)
     far = environment.step(state, 100 * action.sign(), machine)
     torch.testing.assert_close(environment.step(state, action.sign(), machine), far)
@@ -178,7 +185,8 @@ def test_actuators_cut_off_what_is_too_much(environment):
 
 def test_every_quantity_makes_a_difference_to_the_machine(environment):
     state, action, _ = drawn(environment, tasks=1, episodes=64)
-    state = state + torch.linspace(-1, 1, 64).double().view(1, -1, 1)
+    if not environment.discrete:
+        state = state + torch.linspace(-1, 1, 64).double().view(1, -1, 1)
     for q in environment.quantities:
         other = q.least if q.default != q.least else q.high
         outcomes = []
@@ -196,6 +204,8 @@ def test_every_quantity_makes_a_difference_to_the_machine(environment):
 
 
 def test_physics_can_be_differentiated(environment):
+    if environment.discrete:
+        pytest.skip("keys have no gradient")
     state, action, machine = drawn(environment)
     action = (0.3 * action).requires_grad_()
     total = environment.observe(environment.step(state, action, machine), machine).square().sum()

@@ -19,14 +19,14 @@ def shares_of(family, machine):
     return np.stack(columns, axis=1)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name != "grid-world"])
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_machines_are_of_the_cells_of_their_split_and_of_no_corner(name, split):
     family = Control(name)
     shares = shares_of(family, family.machines(stream(0, "m"), 400, split))
     # Rounding to single precision may move a machine over the edge of its cell.
     off_edges = (np.abs(shares[:, :4] * 4 - np.round(shares[:, :4] * 4)) > 1e-4).all(axis=1)
-    assert (_split_of(shares[off_edges]) == split).all()
+    assert (_split_of(shares[off_edges], family.environment) == split).all()
     near = (shares[:, :2] < _CORNER - 1e-5) | (shares[:, :2] > 1 - _CORNER + 1e-5)
     assert not near.all(axis=1).any()
 
@@ -99,11 +99,14 @@ def test_a_machine_that_fails_in_a_probe_begins_again():
 
 def test_sentences_say_what_is_unusual():
     family = Control("pendulum", sources=("description",))
-    usual = family.environment.machine(mass=1.05)
-    assert "usual" not in family.sentence(family.environment.machine(mass=1.4)[0])
-    assert "very high mass" in family.sentence(family.environment.machine(mass=1.4)[0])
-    assert "gain reversed" in family.sentence(family.environment.machine(gain=-1.1)[0])
-    assert "mass" not in family.sentence(usual[0])
+    environment = family.environment
+
+    def said(**values):
+        return environment.describe(environment.machine(**values)[0], stream(0, "s"))
+
+    assert "very high mass" in said(mass=1.4)
+    assert "gain reversed" in said(gain=-1.1)
+    assert "mass" not in said(mass=1.05)
 
 
 def test_conditions_are_what_was_asked_for():

@@ -6,6 +6,7 @@
 from netwright.environments.acrobot import Acrobot
 from netwright.environments.base import Environment, Quantity, check_quantities, drive, outside
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
+from netwright.environments.grid_world import GridWorld
 from netwright.environments.mountain_car import MountainCar
 from netwright.environments.pendulum import Pendulum
 from netwright.environments.quadrotor import Quadrotor
@@ -15,6 +16,7 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "acrobot": Acrobot,
     "cart-pole": CartPole,
     "cart-pole-swing-up": CartPoleSwingUp,
+    "grid-world": GridWorld,
     "mountain-car": MountainCar,
     "pendulum": Pendulum,
     "quadrotor": Quadrotor,
@@ -27,6 +29,7 @@ __all__ = [
     "CartPole",
     "CartPoleSwingUp",
     "Environment",
+    "GridWorld",
     "MountainCar",
     "Pendulum",
     "Quadrotor",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from netwright.errors import DataError
 
@@ -21,7 +22,7 @@ class Quantity:
         low: Smallest value in training; of a signed quantity, smallest size.
         high: Largest value in training.
         default: That of the machine in the textbook.
-        kind: `range`; `signed`, a size in the range and either sign; `switch`, 0 or 1.
+        kind: `range`; `signed`, a size in the range and either sign; `switch`, 0 or 1; `level`, -1, 0 or 1.
         unit: Physical unit, for people.
     """
 
@@ -29,8 +30,13 @@ class Quantity:
     low: float
     high: float
     default: float
-    kind: Literal["range", "signed", "switch"] = "range"
+    kind: Literal["range", "signed", "switch", "level"] = "range"
     unit: str = ""
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether it has a few values only."""
+        return self.kind in ("switch", "level")
 
     @property
     def least(self) -> float:
@@ -42,7 +48,8 @@ class Environment(ABC):
     """A family of machines: T of them at once, each in N episodes.
 
     States are [T, N, S], actions [T, N, A] from -1 to 1 (what is beyond is cut off, as actuators do), machines
-    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable.
+    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable. Where actions are
+    discrete they are one-hot, and policies say A logits.
     """
 
     quantities: ClassVar[tuple[Quantity, ...]]
@@ -55,6 +62,10 @@ class Environment(ABC):
     """How many of its last steps decide whether it was a success."""
     seconds: ClassVar[float]
     """Of one step."""
+    discrete: ClassVar[bool] = False
+    """Whether an action is one of A keys."""
+    hashed: ClassVar[int] = 4
+    """How many of the quantities decide on the split that a machine is of."""
 
     @abstractmethod
     def start(self, rng: np.random.Generator, tasks: int, episodes: int) -> Tensor:
@@ -80,6 +91,21 @@ class Environment(ABC):
         """Where an episode is over, bool [T, N]: nothing more is earned, and it was no success."""
         return torch.zeros(state.shape[:2], dtype=torch.bool, device=state.device)
 
+    def allows(self, machine: Tensor) -> Tensor:
+        """Which machines [T, P] there are to be, bool [T]."""
+        return torch.ones(len(machine), dtype=torch.bool)
+
+    def decide(self, outputs: Tensor) -> Tensor:
+        """What is done without exploration, [T, N, A], from a policy's outputs."""
+        if not self.discrete:
+            return drive(outputs)
+        return F.one_hot(outputs.argmax(dim=-1), self.actions).to(outputs.dtype)
+
+    def describe(self, machine: Tensor, rng: np.random.Generator) -> str:
+        """What a person would say of a machine [P]."""
+        said = [_words(q, float(v)) for q, v in zip(self.quantities, machine, strict=True)]
+        return f"a machine with {', '.join(filter(None, said)) or 'everything as usual'}"
+
     def of(self, machine: Tensor) -> dict[str, Tensor]:
         """Quantities of machines [T, P] by name, each [T, 1]."""
         return {q.name: machine[:, i : i + 1] for i, q in enumerate(self.quantities)}
@@ -97,6 +123,18 @@ class Environment(ABC):
     def ranges(self) -> tuple[list[float], list[float]]:
         """Smallest and largest value of each quantity in training."""
         return [q.least for q in self.quantities], [q.high for q in self.quantities]
+
+
+def _words(q: Quantity, value: float) -> str:
+    if q.kind == "switch":
+        return "wires swapped" if value > 0.5 else ""
+    size = abs(value) if q.kind == "signed" else value
+    share = (size - q.low) / (q.high - q.low)
+    level = ["very low", "low", "", "high", "very high"][min(4, max(0, int(share * 5)))]
+    said = [f"{level} {q.name}"] if level else []
+    if q.kind == "signed" and value < 0:
+        said.append(f"{q.name} reversed")
+    return " and ".join(said)
 
 
 def check_quantities(environment: Environment, values: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import log, pi
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from netwright.conditions import ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.objectives.base import Experienced, Objective, Predict, Score
 from netwright.objectives.critic import Critic
-from netwright.objectives.rollout import Episodes, roll_out
+from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
 from netwright.tasks.control import EpisodeBatch
@@ -21,6 +20,8 @@ from netwright.writer import Writer
 
 # Advantages beyond so many standard deviations come from single accidents.
 _MOST_ADVANTAGE = 5.0
+# What a nat of the entropy of keys is worth, in standard deviations of advantages, where the spread is 1.
+_ENTROPY = 0.05
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Experience(TaskBatch):
         action: What they did, [T, Q, A].
         likelihood: Logarithm of how likely that was, [T, Q].
         advantage: How much better it was than usual, [T, Q].
-        spread: Standard deviation of exploration, a scalar.
+        spread: Standard deviation of exploration, a scalar; of keys, how much their entropy is worth.
+        discrete: Whether actions are keys.
         earned: Sum of rewards of each task's episodes, mean over these, [T].
     """
 
@@ -40,6 +42,7 @@ class Experience(TaskBatch):
     advantage: Tensor
     spread: Tensor
     earned: Tensor
+    discrete: bool
 
     def to(self, device: torch.device | str) -> "Experience":
         """The same on another device."""
@@ -178,7 +181,9 @@ class PolicyGradient(Objective, Experienced):
             for name, value in _under("experience.", self._waiting).items()
         }
         query = _queries(e.pop("seen"))
-        self.experience = Experience(batch.condition, query, **e)
+        self.experience = Experience(
+            batch.condition, query, **e, discrete=batch.environment.discrete
+        )
         self._waiting = {}
 
     def _act(
@@ -211,6 +216,7 @@ class PolicyGradient(Objective, Experienced):
             advantage=(centred / size).clamp(-_MOST_ADVANTAGE, _MOST_ADVANTAGE),
             spread=torch.tensor(spread, device=advantage.device),
             earned=episodes.rewards.sum(dim=2).mean(dim=1),
+            discrete=batch.environment.discrete,
         )
 
     def advantages(self, episodes: Episodes, values: Tensor, last: Tensor) -> Tensor:
@@ -247,22 +253,20 @@ class PolicyGradient(Objective, Experienced):
         )
 
     def _learn(self, means: Tensor, batch: Experience) -> Score:
-        now = log_likelihood(batch.action, means, batch.spread)
+        now = log_likelihood(batch.action, means, batch.spread, batch.discrete)
         ratio = (now - batch.likelihood).exp()
         plain = ratio * batch.advantage
         cautious = ratio.clamp(1 - self.clip, 1 + self.clip) * batch.advantage
-        # Beyond what actuators take, means have no gradient of their own and would drift.
-        beyond = F.relu(means.abs() - 1).square().sum(dim=-1)
-        loss = -torch.minimum(plain, cautious).mean(dim=1) + 0.05 * beyond.mean(dim=1)
+        if batch.discrete:
+            logits = torch.log_softmax(means, dim=-1)
+            aside = _ENTROPY * batch.spread * (logits.exp() * logits).sum(dim=-1)
+        else:
+            # Beyond what actuators take, means have no gradient of their own and would drift.
+            aside = 0.05 * F.relu(means.abs() - 1).square().sum(dim=-1)
+        loss = -torch.minimum(plain, cautious).mean(dim=1) + aside.mean(dim=1)
         with torch.no_grad():
             clipped = ((ratio - 1).abs() > self.clip).to(loss.dtype).mean(dim=1)
         return Score(loss, {"return": batch.earned, "clipped": clipped})
-
-
-def log_likelihood(action: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
-    """Of actions [T, Q, A] under normal exploration around means, [T, Q]."""
-    size = action.shape[2] * (spread.log() + 0.5 * log(2 * pi))
-    return -0.5 * ((action - mean) / spread).square().sum(dim=-1) - size
 
 
 def _queries(seen: Tensor) -> ExampleSet:
@@ -274,4 +278,4 @@ def _under(head: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(head): v for n, v in tensors.items() if n.startswith(head)}
 
 
-__all__ = ["Experience", "PolicyGradient", "log_likelihood"]
+__all__ = ["Experience", "PolicyGradient"]

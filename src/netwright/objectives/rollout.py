@@ -5,6 +5,7 @@ from math import log, pi
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from netwright.objectives.base import Predict
 from netwright.tasks.control import EpisodeBatch
@@ -19,7 +20,7 @@ class Episodes:
 
     Args:
         seen: What policies saw before each step, [T, N, H, O].
-        actions: What they did, before actuators cut it off, [T, N, H, A].
+        actions: What they did; with exploration before actuators cut it off, [T, N, H, A].
         likelihood: Logarithm of how likely that was, [T, N, H]; empty without exploration.
         rewards: [T, N, H]; 0 once an episode is over.
         alive: Whether an episode was still going on before each step, bool [T, N, H].
@@ -64,15 +65,16 @@ def roll_out(
     steps, hold = environment.steps, environment.hold
     generator = torch.Generator().manual_seed(seed)
     alive = ~environment.failed(state, machine)
-    seen, actions, noises, rewards, alives = [], [], [], [], []
+    seen, actions, likelihoods, rewards, alives = [], [], [], [], []
     good = torch.zeros_like(state[..., 0])
     for t in range(steps):
         sight = environment.observe(state, machine)
-        action = policy(sight)
+        outputs = policy(sight)
         if spread:
-            noise = torch.randn(action.shape, generator=generator).to(action)
-            action = action + spread * noise
-            noises.append(noise)
+            action = explored(outputs, environment.discrete, spread, generator)
+            likelihoods.append(log_likelihood(action, outputs, spread, environment.discrete))
+        else:
+            action = environment.decide(outputs)
         seen.append(sight)
         actions.append(action)
         alives.append(alive)
@@ -82,14 +84,10 @@ def roll_out(
         alive = alive & ~environment.failed(state, machine)
         if t >= steps - hold:
             good = good + (environment.is_good(state, machine) & alive)
-    likelihood = rewards[0].new_zeros(0)
-    if spread:
-        each = -0.5 * torch.stack(noises, dim=2).square() - log(spread) - 0.5 * log(2 * pi)
-        likelihood = each.sum(dim=-1)
     return Episodes(
         torch.stack(seen, dim=2),
         torch.stack(actions, dim=2),
-        likelihood,
+        torch.stack(likelihoods, dim=2) if spread else state.new_zeros(0),
         torch.stack(rewards, dim=2),
         torch.stack(alives, dim=2),
         environment.observe(state, machine),
@@ -98,4 +96,31 @@ def roll_out(
     )
 
 
-__all__ = ["Episodes", "roll_out"]
+def explored(outputs: Tensor, discrete: bool, spread: float, generator: torch.Generator) -> Tensor:
+    """Actions [T, N, A] drawn around a policy's outputs: normal, or keys by their logits."""
+    if not discrete:
+        return outputs + spread * torch.randn(outputs.shape, generator=generator).to(outputs)
+    # The largest of logits with noise of Gumbel's distribution is a draw from their softmax.
+    luck = -torch.empty(outputs.shape).exponential_(generator=generator).log().to(outputs)
+    return F.one_hot((outputs + luck).argmax(dim=-1), outputs.shape[-1]).to(outputs.dtype)
+
+
+def log_likelihood(
+    action: Tensor, outputs: Tensor, spread: float | Tensor, discrete: bool
+) -> Tensor:
+    """Logarithm of how likely actions [T, Q, A] are where a policy says `outputs` and explores, [T, Q].
+
+    Args:
+        action: What was done.
+        outputs: Mean actions, or logits.
+        spread: Standard deviation of exploration; logits explore by themselves.
+        discrete: Whether actions are keys.
+    """
+    if discrete:
+        return (torch.log_softmax(outputs, dim=-1) * action).sum(dim=-1)
+    spread = torch.as_tensor(spread, dtype=outputs.dtype, device=outputs.device)
+    size = action.shape[-1] * (spread.log() + 0.5 * log(2 * pi))
+    return -0.5 * ((action - outputs) / spread).square().sum(dim=-1) - size
+
+
+__all__ = ["Episodes", "explored", "log_likelihood", "roll_out"]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet, Texts
-from netwright.environments import ENVIRONMENTS, Environment, Quantity, outside
+from netwright.environments import ENVIRONMENTS, Environment, outside
 from netwright.errors import DataError
 from netwright.tasks.base import (
     Source,
@@ -151,14 +152,16 @@ class Control(TaskFamily):
                 # Shares of the box are 0 to 1; a wider one is around the same middle.
                 values = self._values(0.5 + float(region[:-1]) * (shares - 0.5), rng)
                 beyond = outside(self.environment, torch.from_numpy(values)).numpy()
-                found.append(values[beyond > 0])
+                found.append(self._allowed(values[beyond > 0]))
                 continue
             if region == "corners":
                 ends = rng.random((len(shares), 2)) < 0.5
                 shares[:, :2] = np.where(ends, shares[:, :2] * _CORNER, 1 - shares[:, :2] * _CORNER)
             else:
-                shares = shares[~_in_corner(shares) & (_split_of(shares) == split)]
-            found.append(self._values(shares, rng))
+                has_corners = not any(q.is_discrete for q in self.environment.quantities[:2])
+                cornered = _in_corner(shares) & has_corners
+                shares = shares[~cornered & (_split_of(shares, self.environment) == split)]
+            found.append(self._allowed(self._values(shares, rng)))
         return torch.from_numpy(np.concatenate(found)[:tasks].astype(np.float32))
 
     def condition(
@@ -175,7 +178,7 @@ class Control(TaskFamily):
         return Condition(
             examples=self.probed(machine, rng, start) if "examples" in has else None,
             context=machine if "context" in has else None,
-            description=Texts([self.sentence(m) for m in machine])
+            description=Texts([self.environment.describe(m, rng) for m in machine])
             if "description" in has
             else None,
         )
@@ -209,6 +212,8 @@ class Control(TaskFamily):
         """
         tasks, acts = len(machine), self.environment.actions
         held = 4
+        if self.environment.discrete:
+            held = 1
         drawn = rng.uniform(-1, 1, (tasks, -(-self.probe // held), acts)).astype(np.float32)
         actions = torch.from_numpy(drawn).repeat_interleave(held, dim=1)[:, : self.probe] * strength
         fresh = self.environment.start(rng, tasks, 1)
@@ -216,6 +221,8 @@ class Control(TaskFamily):
         x, y = [], []
         for t in range(self.probe):
             action = actions[:, t : t + 1].to(machine.device)
+            if self.environment.discrete:
+                action = self.environment.decide(action)
             moved = self.environment.step(state, action, machine)
             seen, said = transition(self.environment, machine, state, action, moved)
             x.append(seen)
@@ -225,20 +232,13 @@ class Control(TaskFamily):
             state = torch.where(failed, fresh, state)
         return ExampleSet.of(torch.cat(x, dim=1), torch.cat(y, dim=1))
 
-    def sentence(self, machine: Tensor) -> str:
-        """What a person would say of a machine [P]."""
-        quantities = self.environment.quantities
-        parts = [_words(q, float(v)) for q, v in zip(quantities, machine, strict=True)]
-        said = [part for part in parts if part]
-        return f"{self.name.replace('-', ' ')} with {', '.join(said) or 'everything as usual'}"
-
     def members(self, split: Split) -> tuple[str, ...]:
         """Names of the cells that machines of a split are of."""
         check_split(split)
-        ranged = [q.name for q in self.environment.quantities if q.kind != "switch"][:_HASHED]
-        cells = np.stack(np.meshgrid(*[np.arange(_CELLS)] * len(ranged), indexing="ij"), axis=-1)
-        cells = cells.reshape(-1, len(ranged))
-        own = cells[_split_of((cells + 0.5) / _CELLS) == split]
+        counts = _cell_counts(self.environment)
+        axes = np.meshgrid(*map(np.arange, counts), indexing="ij")
+        cells = np.stack(axes, axis=-1).reshape(-1, len(counts))
+        own = cells[_split_of((cells + 0.5) / counts, self.environment) == split]
         return tuple(sorted(f"{self.name}:{'-'.join(map(str, cell))}" for cell in own))
 
     def record(self) -> Mapping[str, Any]:
@@ -257,12 +257,17 @@ class Control(TaskFamily):
         """Which environment a written network controls."""
         return {"kind": "control", **self.record()}
 
+    def _allowed(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(values[self.environment.allows(torch.from_numpy(values)).numpy()])
+
     def _values(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Machines [R, P] from shares of the ranges."""
         columns = []
         for i, q in enumerate(self.environment.quantities):
-            if q.kind == "switch":
-                columns.append((shares[:, i] > 0.5).astype(float))
+            if q.is_discrete:
+                values = _cell_counts(self.environment)[i] if i < self.environment.hashed else 2
+                place = np.clip((shares[:, i] * values).astype(int), 0, values - 1)
+                columns.append(place - 1.0 if q.kind == "level" else place.astype(float))
                 continue
             value = q.low + shares[:, i] * (q.high - q.low)
             # No mass, length or friction below nothing.
@@ -292,44 +297,35 @@ def transition(
 
 # By how much changes of what is seen are multiplied in a probe: they are small.
 _ENLARGED = 10.0
-# How many of the quantities decide on the split.
-_HASHED = 4
 
 
-def _split_of(shares: np.ndarray) -> np.ndarray:
+def _cell_counts(environment: Environment) -> list[int]:
+    """Into how many cells the range of each quantity is cut that decides on the split."""
+    of_kind = {"switch": 2, "level": 3}
+    return [of_kind.get(q.kind, _CELLS) for q in environment.quantities[: environment.hashed]]
+
+
+def _split_of(shares: np.ndarray, environment: Environment) -> np.ndarray:
     """Which split machines are of, by the cells that shares [R, P] of their ranges are in."""
-    cells = np.clip((shares[:, :_HASHED] * _CELLS).astype(int), 0, _CELLS - 1)
+    counts = _cell_counts(environment)
+    place = np.zeros(len(shares), dtype=int)
+    for column, count in zip(shares.T, counts, strict=False):
+        place = place * count + np.clip((column * count).astype(int), 0, count - 1)
     names = np.array(["train"] * 8 + ["validation", "test"])
-    place = np.zeros(len(cells), dtype=int)
-    for column in cells.T:
-        place = place * _CELLS + column
-    return np.asarray(names[_DEALT[place % len(_DEALT)]])
+    return np.asarray(names[_dealt(int(np.prod(counts)))[place]])
 
 
-def _dealt() -> np.ndarray:
-    digests = (hashlib.sha256(f"cell {i}".encode()).digest() for i in range(_CELLS**_HASHED))
+@cache
+def _dealt(cells: int) -> np.ndarray:
+    """A digit for each cell, that has nothing to do with its place."""
+    digests = (hashlib.sha256(f"cell {i}".encode()).digest() for i in range(cells))
     return np.array([digest[0] % 10 for digest in digests])
-
-
-_DEALT = _dealt()
 
 
 def _in_corner(shares: np.ndarray) -> np.ndarray:
     """Where both of the first two quantities are near an end of their ranges."""
     near = (shares[:, :2] < _CORNER) | (shares[:, :2] > 1 - _CORNER)
     return np.asarray(near.all(axis=1))
-
-
-def _words(q: Quantity, value: float) -> str:
-    if q.kind == "switch":
-        return "wires swapped" if value > 0.5 else ""
-    size = abs(value) if q.kind == "signed" else value
-    share = (size - q.low) / (q.high - q.low)
-    level = ["very low", "low", "", "high", "very high"][min(4, max(0, int(share * 5)))]
-    said = [f"{level} {q.name}"] if level else []
-    if q.kind == "signed" and value < 0:
-        said.append(f"{q.name} reversed")
-    return " and ".join(said)
 
 
 __all__ = ["Control", "EpisodeBatch", "Region", "transition"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet
-from netwright.environments import Environment, check_quantities, drive, outside
+from netwright.environments import Environment, check_quantities, outside
 from netwright.errors import ConditionError, DataError
 from netwright.rng import stream
 from netwright.tasks.control import Control, transition
@@ -110,16 +110,17 @@ def fly(
             told = family.condition(machine, rng)
             params = writer(Condition(examples=recent, context=told.context))
             rewrites.append(step)
-        action = writer.child(params, environment.observe(state, machine))
-        if not action.isfinite().all():
+        outputs = writer.child(params, environment.observe(state, machine))
+        if not outputs.isfinite().all():
             raise ConditionError("A policy's actions are not finite; what it sees is too extreme.")
+        action = environment.decide(outputs)
         moved = environment.step(state, action, machine)
         moved = torch.where(alive[..., None], moved, state)
-        past.append(transition(environment, machine, state, drive(action), moved))
+        past.append(transition(environment, machine, state, action, moved))
         rewards.append(environment.reward(state, action, machine) * alive)
         alive = alive & ~environment.failed(moved, machine)
         good.append(environment.is_good(moved, machine) & alive)
-        actions.append(drive(action))
+        actions.append(action)
         machines.append(machine)
         states.append(moved)
         state = moved

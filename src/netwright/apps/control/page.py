@@ -126,8 +126,8 @@ def _packed(tensor: Tensor) -> str:
 
 
 def _slider(q: Any) -> dict[str, float]:
-    if q.kind == "switch":
-        return {"least": 0.0, "most": 1.0, "step": 1.0}
+    if q.is_discrete:
+        return {"least": q.low, "most": q.high, "step": 1.0}
     reach = _BEYOND * (q.high - q.low) / 2
     most = q.high + reach
     least = -most if q.kind == "signed" else max(0.2 * q.low, q.low - reach)

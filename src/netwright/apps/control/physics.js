@@ -91,6 +91,47 @@ const MACHINES = {
     },
     nudge: () => [0.05, 0, 0, 0],
   },
+  "grid-world": {
+    seconds: 0.3,
+    discrete: true,
+    colours: ["red", "green", "blue", "yellow"],
+    start() {
+      const at = [];
+      while (at.length < 5) {
+        const place = [Math.floor(Math.random() * 6), Math.floor(Math.random() * 6)];
+        if (!at.some((other) => other[0] === place[0] && other[1] === place[1])) at.push(place);
+      }
+      return [...at.flat(), 1, 1, 1, 1];
+    },
+    step(s, a, m) {
+      if (this.good(s, m)) return s;
+      let [dx, dy] = [[0, 1], [0, -1], [-1, 0], [1, 0]][a.indexOf(Math.max(...a))];
+      if (m.turned > 0.5) [dx, dy] = [dy, dx];
+      const sign = 1 - 2 * m.inverted, x = clamp(s[0] + sign * dx, 0, 5), y = clamp(s[1] + sign * dy, 0, 5);
+      const there = [0, 1, 2, 3].map((i) => s[10 + i] * (s[2 + 2 * i] === x && s[3 + 2 * i] === y ? 0 : 1));
+      return [x, y, ...s.slice(2, 10), ...there];
+    },
+    see(s) {
+      const away = [];
+      for (let i = 0; i < 4; i++) away.push((s[2 + 2 * i] - s[0]) * s[10 + i] / 2, (s[3 + 2 * i] - s[1]) * s[10 + i] / 2);
+      return [s[0] / 5 * 2 - 1, s[1] / 5 * 2 - 1, ...away, ...s.slice(10)];
+    },
+    good(s, m) { return this.colours.every((name, i) => m[name] <= 0.5 || s[10 + i] === 0); },
+    view: [-0.8, 5.8, -0.8, 5.8],
+    sketch(s, m) {
+      const shapes = [], paint = { red: "#c8372d", green: "#2e8540", blue: "#2f6fd0", yellow: "#d9a400" };
+      for (let i = 0; i < 7; i++) shapes.push(["line", i - 0.5, -0.5, i - 0.5, 5.5, 0.02, "faint"], ["line", -0.5, i - 0.5, 5.5, i - 0.5, 0.02, "faint"]);
+      this.colours.forEach((name, i) => {
+        if (s[10 + i] < 0.5) return;
+        const x = s[2 + 2 * i], y = s[3 + 2 * i];
+        shapes.push(["disc", x, y, 0.3, paint[name]]);
+        if (m[name] < -0.5) shapes.push(["line", x - 0.3, y - 0.3, x + 0.3, y + 0.3, 0.08, "ink"]);
+        else if (m[name] > 0.5) shapes.push(["disc", x, y, 0.1, "#ffffff"]);
+      });
+      return [...shapes, ["disc", s[0], s[1], 0.2, "ink"]];
+    },
+    nudge() { return this.start(); },
+  },
   "mountain-car": {
     seconds: 0.04,
     start: () => [-0.5, 0],

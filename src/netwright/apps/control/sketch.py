@@ -98,6 +98,26 @@ def reacher(s: list[float], m: Numbers) -> list[Shape]:
     ]
 
 
+_COLOURS = {"red": "#c8372d", "green": "#2e8540", "blue": "#2f6fd0", "yellow": "#d9a400"}
+
+
+def grid_world(s: list[float], m: Numbers) -> list[Shape]:
+    lines: list[Shape] = []
+    for i in range(7):
+        at = i - 0.5
+        lines += [Line(at, -0.5, at, 5.5, 0.02, FAINT), Line(-0.5, at, 5.5, at, 0.02, FAINT)]
+    for i, (name, colour) in enumerate(_COLOURS.items()):
+        if s[10 + i] > 0.5:
+            x, y = s[2 + 2 * i : 4 + 2 * i]
+            lines.append(Disc(x, y, 0.3, colour))
+            # What is to be avoided is crossed out, what is to be collected has a dot.
+            if m[name] < -0.5:
+                lines.append(Line(x - 0.3, y - 0.3, x + 0.3, y + 0.3, 0.08))
+            elif m[name] > 0.5:
+                lines.append(Disc(x, y, 0.1, "#ffffff"))
+    return [*lines, Disc(s[0], s[1], 0.2)]
+
+
 # By environment: what draws it, and the part of the world that is shown: left, right, bottom, top.
 SKETCHES: dict[
     str,
@@ -106,6 +126,7 @@ SKETCHES: dict[
     "acrobot": (acrobot, (-2.4, 2.4, -2.4, 2.4)),
     "cart-pole": (cart_pole, (-2.6, 2.6, -1.8, 1.8)),
     "cart-pole-swing-up": (cart_pole, (-2.6, 2.6, -1.8, 1.8)),
+    "grid-world": (grid_world, (-0.8, 5.8, -0.8, 5.8)),
     "mountain-car": (mountain_car, (-1.25, 0.65, -0.6, 0.9)),
     "pendulum": (pendulum, (-1.6, 1.6, -1.6, 1.6)),
     "quadrotor": (quadrotor, (-2.2, 2.2, -2.2, 2.2)),

@@ -1,0 +1,310 @@
+"""Policies beyond the comparison: wider machines, probes, machines that change under way, throughput.
+
+    netwright compare benchmarks/experiments/control-pendulum.yaml --folder runs/control-pendulum
+    python benchmarks/control.py regions --compared runs/control-pendulum
+    python benchmarks/control.py probe --folder runs/control-probe
+    python benchmarks/control.py adaptive --folder runs/control-adaptive
+    python benchmarks/control.py swing-up --folder runs/control-swing-up
+    python benchmarks/control.py grid --folder runs/control-grid
+    python benchmarks/control.py throughput
+
+Trainings go on where they were stopped; those that are done are not repeated.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import netwright as nw
+from netwright.apps.control import Change, fly
+from netwright.apps.control.flight import recovery
+from netwright.environments import ENVIRONMENTS
+from netwright.evaluation.evaluate import fixed_batches
+from netwright.evaluation.statistics import interquartile_mean
+from netwright.learners.catalogue import make_learner
+from netwright.objectives import PolicyGradient
+from netwright.objectives.rollout import roll_out
+from netwright.rng import stream
+from netwright.tasks import Control
+from netwright.training import Checkpoints, default_child, load_writer, make_hypernetwork
+from netwright.writer import Writer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from records import Row, write_rows
+
+TASKS = 400
+SETTINGS = {
+    "tasks": 128, "learning_rate": 1e-3, "warm_up": 20, "weight_decay": 0.0, "average": 0.98,
+    "validate_every": 240, "validation_tasks": 100, "checkpoint_every": 240, "progress": False,
+}  # fmt: skip
+COMMAND = "python benchmarks/control.py {}"
+
+
+def trained(
+    folder: Path,
+    family: Control,
+    seed: int,
+    steps: int,
+    *,
+    kind: str = "hypernetwork",
+    objective: Mapping[str, Any] | None = None,
+    hidden: tuple[int, ...] = (32, 32),
+    **settings: Any,
+) -> tuple[Writer, float]:
+    """What writes policies, and CPU-seconds of its training; trained unless it is in the folder."""
+    child = default_child(family.shape, hidden=hidden)
+    if kind == "hypernetwork":
+        writer: Writer = make_hypernetwork(family.shape, seed=seed, child=child)
+    else:
+        found = make_learner(kind, family, child=child, seed=seed).writer
+        assert found is not None
+        writer = found
+    place = folder / f"{kind}-{seed}"
+    result = nw.train(
+        writer,
+        family,
+        folder=place,
+        resume=place.exists() and bool(Checkpoints(place).steps()),
+        objective=PolicyGradient(**(objective or {})),
+        steps=steps,
+        seed=seed,
+        **{**SETTINGS, **settings},
+    )
+    return writer, result.cpu_seconds
+
+
+def row(
+    name: str, values: list[float], unit: str, command: str, note: str, *, cpu: float = 0.0
+) -> Row:
+    """Interquartile mean over seeds, with the smallest and the largest as its ends."""
+    middle = (
+        float(interquartile_mean(np.array([values]))[0])
+        if len(values) > 3
+        else float(np.mean(values))
+    )
+    each = ", ".join(f"{v:.4g}" for v in values)
+    return Row(
+        name, middle, min(values), max(values), unit, True, len(values),
+        list(range(len(values))), cpu, COMMAND.format(command), f"{note}; seeds: {each}",
+    )  # fmt: skip
+
+
+def regions(compared: Path) -> list[Row]:
+    """Success and return of the hypernetworks and joint policies of a comparison on machines beyond the box."""
+    runs: dict[str, dict[int, Writer]] = {"hypernetwork": {}, "joint": {}}
+    for place in sorted((compared / "runs" / "pendulum").iterdir()):
+        if not (place / "checkpoints").exists():
+            continue
+        writer, run = load_writer(place)
+        kind = "joint" if type(writer).__name__ == "Start" else "hypernetwork"
+        emissions = run.hypernetwork.get("child", {}).get("emissions")
+        if kind == "joint" or not emissions:
+            runs[kind][run.training.seed] = writer
+    seeds = sorted(set(runs["hypernetwork"]) & set(runs["joint"]))
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for region in ("box", "1.25x", "1.5x", "corners"):
+        family = Control("pendulum", region=region)
+        for kind, writers in runs.items():
+            found.setdefault(region, {})[kind] = [
+                {
+                    n: e.value
+                    for n, e in nw.evaluate(writers[s], family, tasks=TASKS).metrics.items()
+                }
+                for s in seeds
+            ]
+    rows = []
+    gaps = {
+        region: [
+            own["return"] - joint["return"]
+            for own, joint in zip(each["hypernetwork"], each["joint"], strict=True)
+        ]
+        for region, each in found.items()
+    }
+    for region, each in found.items():
+        success = [own["success"] for own in each["hypernetwork"]]
+        closed = [100 * a / b for a, b in zip(gaps[region], gaps["box"], strict=True)]
+        mean = {k: np.mean([e["return"] for e in each[k]]) for k in each}
+        note = f"{TASKS} machines x 4 episodes; mean return {mean['hypernetwork']:.0f}, joint {mean['joint']:.0f}"
+        label = region.replace(".", "-")
+        rows.append(row(f"pendulum-region-{label}-success", success, "share", "regions", note))
+        rows.append(
+            row(
+                f"pendulum-region-{label}-gap", closed, "% of the gap in the box", "regions",
+                "return of the hypernetwork above the joint policy's",
+            )
+        )  # fmt: skip
+    return rows
+
+
+def probe(folder: Path, seeds: int) -> list[Row]:
+    """Policies written from 32 steps under random actions."""
+    family = Control("pendulum", sources=("examples",))
+    values, cpu = [], 0.0
+    for seed in range(seeds):
+        writer, spent = trained(
+            folder, family, seed, 4_000, tasks=256, objective={"updates": 80, "parts": 8}
+        )
+        cpu += spent
+        found = nw.evaluate(writer, family, tasks=TASKS)
+        values.append(found.metrics["success"].value)
+        print(
+            f"probe seed {seed}: {values[-1]:.4f}, shuffled {found.shuffled['success'].value:.3f}",
+            flush=True,
+        )
+    return [row("pendulum-probe-success", values, "share", "probe", f"{TASKS} unseen machines x 4 episodes, 2.6 M steps in training", cpu=cpu)]  # fmt: skip
+
+
+def adaptive(folder: Path, seeds: int) -> list[Row]:
+    """A pendulum that is being held up and changes; its policy is rewritten from its last steps, or from its numbers."""
+    rows = []
+    for sources, label in ((("context",), "numbers"), (("examples",), "rolling-probe")):
+        family = Control("pendulum", sources=sources, varied=True)
+        shares: dict[str, list[float]] = {"payload": [], "reversed": [], "both": []}
+        stays: list[float] = []
+        cpu = 0.0
+        for seed in range(seeds):
+            settings = {} if sources == ("context",) else {"tasks": 256}
+            objective = {} if sources == ("context",) else {"updates": 80, "parts": 8}
+            steps = 2_400 if sources == ("context",) else 4_000
+            writer, spent = trained(
+                folder / label, family, seed, steps, objective=objective, **settings
+            )
+            cpu += spent
+            for what, own in shares.items():
+                own.append(_recovered(writer, family, what, rewrite_every=1))
+            stays.append(_recovered(writer, family, "both", rewrite_every=0))
+        for what, own in shares.items():
+            note = f"share of {TASKS} machines that do the task again within 40 steps (2 s) of the change; policy rewritten at every step"
+            if what == "both":
+                note += f"; never rewritten: {np.mean(stays):.3f}"
+            rows.append(row(f"pendulum-adaptive-{label}-{what}", own, "share", "adaptive", note, cpu=cpu))  # fmt: skip
+    return rows
+
+
+def _recovered(writer: Writer, family: Control, what: str, *, rewrite_every: int) -> float:
+    rng = stream(0, "adaptive", what)
+    before = family.machines(rng, TASKS, "test")
+    after = before.clone()
+    if what in ("payload", "both"):
+        after[:, 0] = torch.from_numpy(rng.uniform(0.7, 1.4, TASKS).astype(np.float32))
+    if what == "reversed":
+        after[:, 2] = -after[:, 2]
+    if what == "both":
+        after[:, 2] = torch.where(torch.arange(TASKS) % 2 == 0, -after[:, 2], after[:, 2])
+    # Already up: what is asked is what happens when the machine changes.
+    start = torch.from_numpy(rng.uniform(-0.05, 0.05, (TASKS, 1, 2)).astype(np.float32))
+    flights = fly(writer, family, before, start=start, change=Change(60, after), rewrite_every=rewrite_every, steps=160)  # fmt: skip
+    return float(np.mean([recovery(flight, 60, 40) is not None for flight in flights]))
+
+
+def swing_up(folder: Path, seeds: int) -> list[Row]:
+    """The cart-pole that swings its pole up takes longer to learn than the others."""
+    family = Control("cart-pole-swing-up")
+    rows = []
+    for kind in ("hypernetwork", "joint"):
+        values, cpu = [], 0.0
+        for seed in range(seeds):
+            writer, spent = trained(folder, family, seed, 7_200, kind=kind, objective={"discount": 0.99, "trace": 0.97, "spread": (0.7, 0.15)})  # fmt: skip
+            cpu += spent
+            values.append(nw.evaluate(writer, family, tasks=TASKS).metrics["success"].value)
+            print(f"swing-up {kind} seed {seed}: {values[-1]:.4f}", flush=True)
+        note = f"{TASKS} unseen machines x 4 episodes, 11.5 M steps in training"
+        rows.append(row(f"cart-pole-swing-up-{kind}", values, "share", "swing-up", note, cpu=cpu))
+    return rows
+
+
+def grid(folder: Path, seeds: int) -> list[Row]:
+    """Grid worlds whose rule is a sentence."""
+    family = Control("grid-world", sources=("description",), training_episodes=8)
+    shares, shuffled, chance, cpu = [], [], [], 0.0
+    for seed in range(seeds):
+        writer, spent = trained(
+            folder, family, seed, 12_000, objective={"discount": 0.95}, hidden=(64, 64), learning_rate=2e-3,
+        )  # fmt: skip
+        cpu += spent
+        found = nw.evaluate(writer, family, tasks=TASKS)
+        best = _best_return(family)
+        shares.append(100 * found.metrics["return"].value / best)
+        shuffled.append(100 * found.shuffled["return"].value / best)
+        chance.append(100 * _random_return(family) / best)
+        print(f"grid seed {seed}: {shares[-1]:.1f} % of {best:.3f}, shuffled {shuffled[-1]:.1f}, keys at random {chance[-1]:.1f}", flush=True)  # fmt: skip
+    note = f"% of the best return (search), {TASKS} unseen rules x 4 grids; sentences of other tasks {np.mean(shuffled):.1f}, keys at random {np.mean(chance):.1f}"
+    return [row("grid-descriptions", shares, "% of the best return", "grid", note, cpu=cpu)]
+
+
+def _best_return(family: Control) -> float:
+    """Mean best return of the tasks that `evaluate` scores."""
+    environment = family.environment
+    found = [
+        environment.best(state, batch.machine[t])  # type: ignore[attr-defined]
+        for batch in fixed_batches(family, "test", TASKS, 0)
+        for t in range(batch.tasks)
+        for state in batch.query.x[t]
+    ]
+    return float(np.mean(found))
+
+
+def _random_return(family: Control) -> float:
+    generator = torch.Generator().manual_seed(0)
+    found = [
+        roll_out(lambda x: torch.randn(*x.shape[:2], 4, generator=generator), batch).rewards.sum(
+            dim=2
+        )  # type: ignore[arg-type]
+        for batch in fixed_batches(family, "test", TASKS, 0)
+    ]
+    return float(torch.cat(found).mean())
+
+
+def throughput() -> list[Row]:
+    """Steps of environments per second and core, policies of their own included."""
+    rows = []
+    for name in ENVIRONMENTS:
+        family = Control(name, training_episodes=4)
+        writer = make_hypernetwork(family.shape, seed=0)
+        batch = family.sample(stream(0, "throughput"), 256, "train")
+        with torch.no_grad():
+            params = writer(batch.condition)
+        rates = []
+        for _ in range(5):
+            started = time.process_time()
+            roll_out(lambda x: writer.child(params, x), batch)  # noqa: B023
+            rates.append(256 * 4 * family.environment.steps / (time.process_time() - started))
+        rows.append(
+            Row(
+                f"env-steps-per-second-{name}", float(np.median(rates)), min(rates), max(rates), "steps/s",
+                True, 5, [0], 0.0, COMMAND.format("throughput"),
+                "256 machines x 4 episodes at once, each machine's own policy of 1,200 to 1,700 numbers included; one thread",
+            )
+        )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "what", choices=["regions", "probe", "adaptive", "swing-up", "grid", "throughput"]
+    )
+    parser.add_argument("--compared", type=Path)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.what == "regions":
+        rows = regions(args.compared)
+    elif args.what == "throughput":
+        rows = throughput()
+    else:
+        work = {"probe": probe, "adaptive": adaptive, "swing-up": swing_up, "grid": grid}
+        rows = work[args.what](args.folder, args.seeds)
+    write_rows("control", rows)
+
+
+if __name__ == "__main__":
+    main()
