@@ -74,7 +74,7 @@ def test_a_probe_tells_what_the_machine_does():
     start = torch.tensor([[[3.0, 0.5]], [[3.0, 0.5]]])
     probe = family.probed(machine, rng, start)
     assert probe.x.shape == (2, 20, 4)
-    assert probe.y.shape == (2, 20, 4)
+    assert probe.y.shape == (2, 20, 4 + 4 * 3)
     # Actions are held for four steps, and each transition is one of the machine.
     assert (probe.x[:, :4, 3] == probe.x[:, :1, 3]).all()
     state = start
@@ -85,6 +85,9 @@ def test_a_probe_tells_what_the_machine_does():
             state, machine
         )
         torch.testing.assert_close(probe.y[:, t, :3], 10 * change[:, 0])
+        products = probe.y[:, t, 4:].view(2, 4, 3)
+        torch.testing.assert_close(products[:, 3], 10 * change[:, 0] * action[:, 0])
+        torch.testing.assert_close(products[:, :3], probe.x[:, t, :3, None] * 10 * change)
         torch.testing.assert_close(
             probe.y[:, t, 3], family.environment.reward(state, action, machine)[:, 0]
         )

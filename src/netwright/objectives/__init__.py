@@ -6,6 +6,7 @@
 from netwright.objectives.base import Experienced, Objective, Predict, Score
 from netwright.objectives.classification import Classification
 from netwright.objectives.gaussian import GaussianLikelihood
+from netwright.objectives.imitation import Imitation
 from netwright.objectives.policy_gradient import PolicyGradient
 from netwright.objectives.regression import Regression
 
@@ -21,6 +22,7 @@ __all__ = [
     "Classification",
     "Experienced",
     "GaussianLikelihood",
+    "Imitation",
     "Objective",
     "PolicyGradient",
     "Predict",

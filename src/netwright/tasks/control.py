@@ -127,7 +127,7 @@ class Control(TaskFamily):
             "actions",
             context=(tuple(low), tuple(high)),
             sources=self.sources,
-            examples=(seen + acts, seen + 1),
+            examples=(seen + acts, seen + 1 + (seen + acts) * seen),
         )
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> EpisodeBatch:
@@ -199,9 +199,7 @@ class Control(TaskFamily):
         *,
         strength: Tensor | float = 1.0,
     ) -> ExampleSet:
-        """What machines [T, P] do under random actions: x [T, probe, O + A], y [T, probe, O + 1].
-
-        x is what is seen and the action, y the change of what is seen, enlarged, and the reward. Actions are held for a
+        """What machines [T, P] do under random actions, as `transition` tells it. Actions are held for a
         few steps, so that they show; a machine that fails begins again.
 
         Args:
@@ -280,7 +278,10 @@ class Control(TaskFamily):
 def transition(
     environment: Environment, machine: Tensor, state: Tensor, action: Tensor, moved: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of machines [T, P] as an example: x [T, N, O + A] and y [T, N, O + 1].
+    """One step of machines [T, P] as an example: x [T, N, O + A] and y [T, N, O + 1 + (O + A) O].
+
+    x is what is seen and the action. y is the change of what is seen, enlarged, the reward, and the products of change and
+    x: their means over a probe are what identifies a linear system, and say at once which way an action pushes.
 
     Args:
         environment: What moved them.
@@ -292,7 +293,9 @@ def transition(
     seen = environment.observe(state, machine)
     change = (environment.observe(moved, machine) - seen) * _ENLARGED
     reward = environment.reward(state, action, machine).unsqueeze(-1)
-    return torch.cat([seen, action], dim=-1), torch.cat([change, reward], dim=-1)
+    x = torch.cat([seen, action], dim=-1)
+    products = (x.unsqueeze(-1) * change.unsqueeze(-2)).flatten(-2)
+    return x, torch.cat([change, reward, products], dim=-1)
 
 
 # By how much changes of what is seen are multiplied in a probe: they are small.

@@ -1,0 +1,115 @@
+"""What a pendulum costs without a hypernetwork: PPO of Stable-Baselines3 from scratch on each machine.
+
+    pip install stable-baselines3
+    python benchmarks/control_ppo.py --run runs/control-pendulum/runs/pendulum/DIGEST
+
+Settings are those of the RL Zoo for Pendulum-v1. Every 8,192 steps the policy flies the same 40 episodes as the policy that the hypernetwork
+has written for that machine; what counts is how many steps it takes to be as good, or within 5 % of the difference between that and a policy that does nothing.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+from netwright.conditions import Condition, ExampleSet
+from netwright.environments import Environment
+from netwright.objectives.rollout import roll_out
+from netwright.rng import stream
+from netwright.tasks import Control, EpisodeBatch
+from netwright.training import load_writer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from records import Row, write_rows
+
+MOST, EVERY, EPISODES, TOLERANCE = 600_000, 8_192, 40, 0.05
+
+
+class OneMachine(gymnasium.Env[np.ndarray, np.ndarray]):
+    """One of our machines as an environment of gymnasium."""
+
+    def __init__(self, environment: Environment, machine: torch.Tensor) -> None:
+        self.environment, self.machine = environment, machine
+        shape = (environment.observations,)
+        self.observation_space = gymnasium.spaces.Box(-10, 10, shape, np.float32)
+        self.action_space = gymnasium.spaces.Box(-1, 1, (environment.actions,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:  # fmt: skip
+        """A new episode."""
+        super().reset(seed=seed)
+        rng = np.random.default_rng(int(self.np_random.integers(2**31)))
+        self.state, self.count = self.environment.start(rng, 1, 1), 0
+        return self._seen(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One step."""
+        act = torch.from_numpy(np.asarray(action, dtype=np.float32)).view(1, 1, -1)
+        reward = float(self.environment.reward(self.state, act, self.machine))
+        self.state = self.environment.step(self.state, act, self.machine)
+        self.count += 1
+        over = bool(self.environment.failed(self.state, self.machine))
+        return self._seen(), reward, over, self.count >= self.environment.steps, {}
+
+    def _seen(self) -> np.ndarray:
+        return self.environment.observe(self.state, self.machine)[0, 0].numpy()
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--machines", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    writer, _ = load_writer(args.run)
+    family = Control("pendulum")
+    environment = family.environment
+    machines = family.machines(stream(0, "ppo"), args.machines, "test")
+    needed, seconds = [], time.process_time()
+    for i in range(args.machines):
+        machine = machines[i : i + 1]
+        start = environment.start(stream(0, "start", i), 1, EPISODES)
+        batch = EpisodeBatch(
+            Condition(context=machine), ExampleSet.of(start, start[..., :1]), machine, environment
+        )
+        with torch.no_grad():
+            params = writer(batch.condition)
+        own = float(roll_out(lambda x: writer.child(params, x), batch).rewards.sum(dim=2).mean())  # noqa: B023
+        idle = float(roll_out(lambda x: 0 * x[..., :1], batch).rewards.sum(dim=2).mean())
+        goal = own - TOLERANCE * (own - idle)
+        vector = make_vec_env(lambda: OneMachine(environment, machine), n_envs=4, seed=i)  # noqa: B023
+        model = PPO(
+            "MlpPolicy", vector, n_steps=1024, gae_lambda=0.95, gamma=0.9, n_epochs=10, ent_coef=0.0,
+            learning_rate=1e-3, clip_range=0.2, use_sde=True, sde_sample_freq=4, seed=i, device="cpu",
+        )  # fmt: skip
+        steps, found = 0, -np.inf
+        while steps < MOST and found < goal:
+            model.learn(EVERY, reset_num_timesteps=False)
+            steps += EVERY
+            found = float(roll_out(lambda x: _said(model, x), batch).rewards.sum(dim=2).mean())  # noqa: B023
+        needed.append(steps if found >= goal else MOST)
+        print(f"machine {i}: written {own:.1f}, PPO {found:.1f} after {steps} steps, idle {idle:.0f}", flush=True)  # fmt: skip
+    spent = time.process_time() - seconds
+    row = Row(
+        "pendulum-ppo-steps", float(np.median(needed)), float(min(needed)), float(max(needed)), "environment steps per machine",
+        True, len(needed), [0], spent, "python benchmarks/control_ppo.py --run RUN",
+        f"until within {TOLERANCE:.0%} of the return of the written policy, which has taken none; {MOST} is where it was stopped; each: {needed}",
+    )  # fmt: skip
+    write_rows("control", [row])
+
+
+def _said(model: PPO, seen: torch.Tensor) -> torch.Tensor:
+    flat = seen.flatten(0, 1).numpy()
+    actions, _ = model.predict(flat, deterministic=True)
+    return torch.from_numpy(actions).view(*seen.shape[:2], -1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Children that act as a teacher would, in the states that they come to themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.conditions import Condition, ExampleSet
+from netwright.environments import drive
+from netwright.errors import ConditionError, RunError
+from netwright.objectives.base import Experienced, Objective, Predict, Score
+from netwright.objectives.rollout import roll_out
+from netwright.rng import derive_seed
+from netwright.tasks.base import TaskBatch
+from netwright.tasks.control import EpisodeBatch
+from netwright.writer import Writer
+
+
+@dataclass(frozen=True)
+class Lessons(TaskBatch):
+    """What T children saw, x of the queries [T, Q, O], and what a teacher would have done there.
+
+    Args:
+        taught: The teacher's outputs, [T, Q, A].
+        discrete: Whether they are logits of keys.
+    """
+
+    taught: Tensor
+    discrete: bool
+
+    def to(self, device: torch.device | str) -> "Lessons":
+        """The same on another device."""
+        moved = super().to(device)
+        return replace(
+            self, condition=moved.condition, query=moved.query, taught=self.taught.to(device)
+        )
+
+    def rows(self, index: Tensor | slice) -> "Lessons":
+        """Of the tasks that `index` selects; the task axis stays."""
+        some = super().rows(index)
+        return replace(self, condition=some.condition, query=some.query, taught=self.taught[index])
+
+
+class Imitation(Objective, Experienced):
+    """Distillation of a teacher that knows the machine into children that are written from less.
+
+    Of every `updates` steps the first lets the children act, some of them led by the teacher; each of these steps then learns, on a part
+    of what was seen, to do what the teacher would have done. That is supervised learning: it takes far fewer steps than finding
+    out by trial. Of a probe, a random part is left out in each step, so that probes are not learned by heart.
+
+    Tasks are scored as by `PolicyGradient`: by acting.
+
+    Args:
+        teacher: What writes policies from the machine's numbers; see `PolicyGradient`.
+        updates: Steps that learn from one round of acting.
+        parts: Parts that a round is cut into; a step learns from one.
+        spread: Standard deviation of exploration.
+        led: Share of the machines on which the teacher acts.
+
+    Raises:
+        RunError: If a setting is out of range.
+
+    References:
+        Ross et al., A reduction of imitation learning to no-regret online learning, arXiv:1011.0686.
+        Rezaei-Shoshtari et al., Hypernetworks for zero-shot transfer in reinforcement learning, arXiv:2211.15457.
+    """
+
+    metric = "success"
+    higher_is_better = True
+    metrics = ("success", "return")
+
+    def __init__(
+        self,
+        teacher: Writer,
+        *,
+        updates: int = 24,
+        parts: int = 6,
+        spread: float = 0.15,
+        led: float = 0.25,
+    ) -> None:
+        if updates < 1 or parts < 1 or not 0 <= led <= 1 or spread <= 0:
+            raise RunError(
+                f"updates={updates}, parts={parts}, led={led}, spread={spread}, expected at least 1, 1, a share and more than 0."
+            )
+        self.teacher = teacher.eval()
+        self.updates, self.parts, self.spread, self.led = updates, parts, spread, led
+        self.seen: Tensor | None = None
+        self.taught: Tensor | None = None
+
+    def judge(self, predict: Predict, batch: TaskBatch) -> Score:
+        """Compare with what was taught, or let T policies act without exploration."""
+        if isinstance(batch, Lessons):
+            return self._learn(predict(batch.query.x), batch)
+        if not isinstance(batch, EpisodeBatch):
+            raise ConditionError(
+                f"The tasks are {type(batch).__name__}, expected machines such as those of the family `control`."
+            )
+        with torch.no_grad():
+            episodes = roll_out(predict, batch)
+        earned = episodes.rewards.sum(dim=2).mean(dim=1)
+        success = episodes.success.to(earned.dtype).mean(dim=1)
+        return Score(-earned, {"success": success, "return": earned})
+
+    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
+        """Not possible: what follows from an action only its environment can say."""
+        raise RunError("Outputs that act cannot be scored by themselves. Use `judge`.")
+
+    def drawn_at(self, step: int) -> int:
+        """The first step of the round that a step is of."""
+        return step - step % self.updates
+
+    @torch.no_grad()
+    def gather(
+        self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
+    ) -> TaskBatch:
+        """Let children act at the first step of a round, and hand out a part of what they saw, with what is taught."""
+        if not isinstance(batch, EpisodeBatch):
+            raise ConditionError(
+                f"The tasks are {type(batch).__name__}, expected machines such as those of the family `control`."
+            )
+        if step % self.updates == 0 or self.seen is None or self.taught is None:
+            self._act(writer, batch, derive_seed(seed, "act", step))
+        assert self.seen is not None
+        assert self.taught is not None
+        epoch, part = divmod(step, self.parts)
+        order = torch.randperm(
+            self.seen.shape[1],
+            generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)),
+        )
+        chosen = order.chunk(self.parts)[part].to(self.seen.device)
+        seen = self.seen[:, chosen]
+        condition = batch.condition
+        if condition.examples is not None:
+            generator = torch.Generator().manual_seed(derive_seed(seed, "thin", step))
+            condition = replace(condition, examples=_thinned(condition.examples, generator))
+        return Lessons(
+            condition,
+            ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1)),
+            self.taught[:, chosen],
+            batch.environment.discrete,
+        )
+
+    def kept(self) -> dict[str, Tensor]:
+        """The round that is being learned from; the teacher is not kept, it does not change."""
+        if self.seen is None or self.taught is None:
+            return {}
+        return {"seen": self.seen, "taught": self.taught}
+
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `kept`."""
+        self.seen, self.taught = tensors["seen"], tensors["taught"]
+
+    def _act(self, writer: Writer, batch: EpisodeBatch, seed: int) -> None:
+        was_training = writer.training
+        writer.eval()
+        own = writer(batch.condition)
+        taught = self.teacher(Condition(context=batch.machine))
+        writer.train(was_training)
+        led = torch.arange(batch.tasks) < round(self.led * batch.tasks)
+        led = led.to(batch.machine.device).view(-1, 1, 1)
+
+        def policy(seen: Tensor) -> Tensor:
+            return torch.where(led, self.teacher.child(taught, seen), writer.child(own, seen))
+
+        episodes = roll_out(policy, batch, spread=self.spread, seed=seed)
+        self.seen = episodes.seen.flatten(1, 2)
+        self.taught = self.teacher.child(taught, self.seen)
+
+    def _learn(self, outputs: Tensor, batch: Lessons) -> Score:
+        if batch.discrete:
+            sure = torch.softmax(batch.taught, dim=-1)
+            off = -(sure * torch.log_softmax(outputs, dim=-1)).sum(dim=-1)
+        else:
+            # What actuators cut off makes no difference; beyond that a little pull, for there is no gradient.
+            off = (drive(outputs) - drive(batch.taught)).square().sum(dim=-1)
+            off = off + 0.05 * F.relu(outputs.abs() - 1).square().sum(dim=-1)
+        loss = off.mean(dim=1)
+        return Score(loss, {"off": loss.detach()})
+
+
+def _thinned(examples: ExampleSet, generator: torch.Generator) -> ExampleSet:
+    """The same examples, of each task a random part of a quarter to all; one is always left."""
+    luck = torch.rand(examples.mask.shape, generator=generator).to(examples.x.device)
+    share = 0.25 + 0.75 * torch.rand(examples.tasks, 1, generator=generator).to(luck)
+    first = luck == luck.masked_fill(~examples.mask, 2.0).amin(dim=1, keepdim=True)
+    return replace(examples, mask=examples.mask & ((luck < share) | first))
+
+
+__all__ = ["Imitation", "Lessons"]

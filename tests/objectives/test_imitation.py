@@ -1,0 +1,102 @@
+"""Children that learn from a teacher who knows the machine."""
+
+import pytest
+import torch
+
+import netwright as nw
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import ConditionError, RunError
+from netwright.objectives import Imitation
+from netwright.objectives.imitation import Lessons, _thinned
+from netwright.rng import stream
+from netwright.tasks import Control, Sine
+from netwright.training import make_hypernetwork
+
+
+class Knowing(torch.nn.Module):
+    """A teacher that pushes with the machine's gain, whatever it sees."""
+
+    def forward(self, condition):
+        return {"gain": condition.context[:, 2]}
+
+    @staticmethod
+    def child(params, x):
+        return params["gain"].view(-1, 1, 1).expand(*x.shape[:2], 1) / 2
+
+
+def lessons(taught, discrete=False):
+    taught = torch.tensor(taught).view(1, -1, 1 if not discrete else 2)
+    seen = torch.zeros(1, taught.shape[1], 1)
+    return Lessons(Condition(), ExampleSet.of(seen, seen), taught, discrete)
+
+
+def test_the_loss_is_how_far_off_the_teacher_actions_are_as_actuators_take_them():
+    said = torch.tensor([0.5, 3.0, -0.5]).view(1, 3, 1)
+    score = Imitation(Knowing()).judge(lambda x: said, lessons([0.25, 1.5, -0.5]))
+    # 3 and 1.5 are the same to an actuator; what is beyond it is drawn back a little.
+    expected = (0.25**2 + 0.05 * 2.0**2) / 3
+    assert float(score.loss) == pytest.approx(expected)
+    logits = torch.tensor([1.0, -1.0]).view(1, 1, 2)
+    same = Imitation(Knowing()).judge(lambda x: logits, lessons([1.0, -1.0], True))
+    other = Imitation(Knowing()).judge(lambda x: -logits, lessons([1.0, -1.0], True))
+    p = torch.softmax(logits.flatten(), 0)
+    assert float(same.loss) == pytest.approx(float(-(p * p.log()).sum()), rel=1e-5)
+    assert float(other.loss) > float(same.loss)
+
+
+def test_what_is_taught_is_what_the_teacher_does_where_the_child_has_come_to():
+    family = Control("pendulum", sources=("examples",), probe=8)
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 4, "train")
+    objective = Imitation(Knowing(), updates=4, parts=2, led=0.0)
+    parts = [objective.gather(writer, batch, step=s, steps=8, seed=0) for s in range(2)]
+    for part in parts:
+        expected = (batch.machine[:, 2] / 2).view(4, 1, 1).expand_as(part.taught)
+        torch.testing.assert_close(part.taught, expected)
+    assert sum(part.query.x.shape[1] for part in parts) == 200
+    # Led by the teacher, other states are seen.
+    led = Imitation(Knowing(), updates=4, parts=2, led=1.0)
+    led.gather(writer, batch, step=0, steps=8, seed=0)
+    assert not torch.allclose(led.seen, objective.seen)
+    kept = objective.kept()
+    again = Imitation(Knowing(), updates=4, parts=2)
+    again.keep(kept)
+    resumed = again.gather(writer, batch, step=1, steps=8, seed=0)
+    assert torch.equal(resumed.query.x, parts[1].query.x)
+
+
+def test_of_a_probe_a_part_is_left_out_and_never_all():
+    x, y = torch.randn(200, 8, 2), torch.randn(200, 8, 1)
+    mask = torch.ones(200, 8, dtype=torch.bool)
+    mask[:, 5:] = False
+    mask[0, 1:] = False
+    found = _thinned(ExampleSet(x, y, mask), torch.Generator().manual_seed(0)).mask
+    assert not (found & ~mask).any()
+    assert found.any(dim=1).all()
+    assert 0.4 < found[1:, :5].float().mean() < 0.85
+
+
+def test_a_teacher_is_followed():
+    family = Control("pendulum", sources=("examples",), probe=16)
+    writer = make_hypernetwork(family.shape, seed=0, size=32, encoder_channels=32)
+    objective = Imitation(Knowing(), updates=10, parts=10)
+    nw.train(
+        writer, family, objective=objective, steps=200, tasks=64, learning_rate=3e-3, warm_up=20,
+        validate_every=200, validation_tasks=4, progress=False,
+    )  # fmt: skip
+    batch = family.sample(stream(1, "b"), 40, "test")
+    with torch.no_grad():
+        said = writer.child(writer(batch.condition), batch.inputs).mean(dim=(1, 2))
+    gains = batch.machine[:, 2] / 2
+    assert ((said > 0) == (gains > 0)).float().mean() > 0.9
+    assert torch.corrcoef(torch.stack([said, gains]))[0, 1] > 0.9
+
+
+def test_what_cannot_be_taught_is_refused():
+    batch = Sine().sample(stream(0, "b"), 2, "test")
+    with pytest.raises(ConditionError, match="expected machines"):
+        Imitation(Knowing()).judge(lambda x: x, batch)
+    with pytest.raises(ConditionError, match="expected machines"):
+        Imitation(Knowing()).gather(None, batch, step=0, steps=1, seed=0)
+    with pytest.raises(RunError, match="led=2"):
+        Imitation(Knowing(), led=2)
