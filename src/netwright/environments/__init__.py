@@ -7,6 +7,7 @@ from netwright.environments.acrobot import Acrobot
 from netwright.environments.base import Environment, Quantity, check_quantities, drive, outside
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
 from netwright.environments.grid_world import GridWorld
+from netwright.environments.gymnasium import GymnasiumEnvironment
 from netwright.environments.mountain_car import MountainCar
 from netwright.environments.pendulum import Pendulum
 from netwright.environments.quadrotor import Quadrotor
@@ -30,6 +31,7 @@ __all__ = [
     "CartPoleSwingUp",
     "Environment",
     "GridWorld",
+    "GymnasiumEnvironment",
     "MountainCar",
     "Pendulum",
     "Quadrotor",

@@ -352,9 +352,15 @@ class _Training:
                 batch = self.family.sample(rng, count, "validation").to(self.run.device)
                 params = self.hypernetwork(batch.condition)
                 score = self.objective(self.hypernetwork.child, params, batch)
-                losses.append(score.loss)
+                # A task that breaks says nothing of the weights; if all do, that is said.
+                sound = score.loss.isfinite()
+                if not sound.all():
+                    log.warning("validation: %d tasks gave no finite loss", int((~sound).sum()))
+                if not sound.any():
+                    sound = ~sound
+                losses.append(score.loss[sound])
                 for name, value in score.metrics.items():
-                    metrics.setdefault(name, []).append(value)
+                    metrics.setdefault(name, []).append(value[sound])
         means = {name: float(torch.cat(values).mean()) for name, values in metrics.items()}
         return float(torch.cat(losses).mean()), means
 
