@@ -57,7 +57,7 @@ def test_what_is_taught_is_what_the_teacher_does_where_the_child_has_come_to():
     # Led by the teacher, other states are seen.
     led = Imitation(Knowing(), updates=4, parts=2, led=1.0)
     led.gather(writer, batch, step=0, steps=8, seed=0)
-    assert not torch.allclose(led.seen, objective.seen)
+    assert not torch.allclose(led.round["seen"], objective.round["seen"])
     kept = objective.kept()
     again = Imitation(Knowing(), updates=4, parts=2)
     again.keep(kept)
@@ -74,6 +74,30 @@ def test_of_a_probe_a_part_is_left_out_and_never_all():
     assert not (found & ~mask).any()
     assert found.any(dim=1).all()
     assert 0.4 < found[1:, :5].float().mean() < 0.85
+
+
+def test_what_was_seen_of_late_stands_in_for_probes_of_some_machines():
+    family = Control("pendulum", sources=("examples",), probe=16)
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 40, "train")
+    objective = Imitation(Knowing(), updates=4, parts=2, own=0.5)
+    found = objective.gather(writer, batch, step=0, steps=8, seed=0).condition.examples
+    probes = batch.condition.examples
+    replaced = (found.x != probes.x).flatten(1).any(dim=1)
+    assert 8 < replaced.sum() < 32
+    environment = batch.environment
+    for t in replaced.nonzero().flatten()[:5].tolist():
+        count = int(found.mask[t].sum())
+        assert 4 <= count <= 16
+        assert found.mask[t, :count].all()
+        # Each is what the machine does: the next thing seen follows from the change.
+        x, y = found.x[t, :count], found.y[t, :count]
+        torch.testing.assert_close(x[1:, :3], x[:-1, :3] + y[:-1, :3] / 10)
+        angle = torch.atan2(x[:, 1], x[:, 0])
+        state = torch.stack([angle, x[:, 2] * 8], dim=1)[None]
+        moved = environment.step(state, x[None, :, 3:], batch.machine[t : t + 1])
+        seen = environment.observe(moved, batch.machine[t : t + 1])
+        torch.testing.assert_close((seen[0] - x[:, :3]) * 10, y[:, :3], atol=1e-3, rtol=1e-3)
 
 
 def test_a_teacher_is_followed():

@@ -14,7 +14,7 @@ from netwright.objectives.base import Experienced, Objective, Predict, Score
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
-from netwright.tasks.control import EpisodeBatch
+from netwright.tasks.control import EpisodeBatch, told_of
 from netwright.writer import Writer
 
 
@@ -58,6 +58,8 @@ class Imitation(Objective, Experienced):
         parts: Parts that a round is cut into; a step learns from one.
         spread: Standard deviation of exploration.
         led: Share of the machines on which the teacher acts.
+        own: Share of the machines that, in a step, are told by what the child itself has seen of late in place of a probe: for policies
+            that are rewritten under way.
 
     Raises:
         RunError: If a setting is out of range.
@@ -79,15 +81,17 @@ class Imitation(Objective, Experienced):
         parts: int = 6,
         spread: float = 0.15,
         led: float = 0.25,
+        own: float = 0.0,
     ) -> None:
-        if updates < 1 or parts < 1 or not 0 <= led <= 1 or spread <= 0:
+        shares = 0 <= led <= 1 and 0 <= own <= 1
+        if updates < 1 or parts < 1 or not shares or spread <= 0:
             raise RunError(
-                f"updates={updates}, parts={parts}, led={led}, spread={spread}, expected at least 1, 1, a share and more than 0."
+                f"updates={updates}, parts={parts}, led={led}, own={own}, spread={spread}, expected at least 1, 1, two shares and "
+                "more than 0."
             )
         self.teacher = teacher.eval()
-        self.updates, self.parts, self.spread, self.led = updates, parts, spread, led
-        self.seen: Tensor | None = None
-        self.taught: Tensor | None = None
+        self.updates, self.parts, self.spread, self.led, self.own = updates, parts, spread, led, own
+        self.round: dict[str, Tensor] = {}
 
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Compare with what was taught, or let T policies act without exploration."""
@@ -120,37 +124,36 @@ class Imitation(Objective, Experienced):
             raise ConditionError(
                 f"The tasks are {type(batch).__name__}, expected machines such as those of the family `control`."
             )
-        if step % self.updates == 0 or self.seen is None or self.taught is None:
+        if step % self.updates == 0 or not self.round:
             self._act(writer, batch, derive_seed(seed, "act", step))
-        assert self.seen is not None
-        assert self.taught is not None
         epoch, part = divmod(step, self.parts)
         order = torch.randperm(
-            self.seen.shape[1],
+            self.round["seen"].shape[1],
             generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)),
         )
-        chosen = order.chunk(self.parts)[part].to(self.seen.device)
-        seen = self.seen[:, chosen]
+        chosen = order.chunk(self.parts)[part].to(self.round["seen"].device)
+        seen = self.round["seen"][:, chosen]
         condition = batch.condition
         if condition.examples is not None:
             generator = torch.Generator().manual_seed(derive_seed(seed, "thin", step))
-            condition = replace(condition, examples=_thinned(condition.examples, generator))
+            examples = _thinned(condition.examples, generator)
+            if self.own:
+                examples = self._of_late(examples, generator)
+            condition = replace(condition, examples=examples)
         return Lessons(
             condition,
             ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1)),
-            self.taught[:, chosen],
+            self.round["taught"][:, chosen],
             batch.environment.discrete,
         )
 
     def kept(self) -> dict[str, Tensor]:
         """The round that is being learned from; the teacher is not kept, it does not change."""
-        if self.seen is None or self.taught is None:
-            return {}
-        return {"seen": self.seen, "taught": self.taught}
+        return self.round
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `kept`."""
-        self.seen, self.taught = tensors["seen"], tensors["taught"]
+        self.round = dict(tensors)
 
     def _act(self, writer: Writer, batch: EpisodeBatch, seed: int) -> None:
         was_training = writer.training
@@ -165,8 +168,38 @@ class Imitation(Objective, Experienced):
             return torch.where(led, self.teacher.child(taught, seen), writer.child(own, seen))
 
         episodes = roll_out(policy, batch, spread=self.spread, seed=seed)
-        self.seen = episodes.seen.flatten(1, 2)
-        self.taught = self.teacher.child(taught, self.seen)
+        seen = episodes.seen.flatten(1, 2)
+        self.round = {"seen": seen, "taught": self.teacher.child(taught, seen)}
+        if self.own:
+            after = torch.cat([episodes.seen[:, :, 1:], episodes.last.unsqueeze(2)], dim=2)
+            acted = drive(episodes.actions) if not batch.environment.discrete else episodes.actions
+            x, y = told_of(episodes.seen, acted, after, episodes.rewards)
+            self.round |= {"x": x[:, 0], "y": y[:, 0], "lasted": episodes.alive[:, 0]}
+
+    def _of_late(self, examples: ExampleSet, generator: torch.Generator) -> ExampleSet:
+        """Of some tasks, a stretch of their first episode of this round in place of the probe."""
+        tasks, longest = examples.mask.shape
+        x, y, lasted = self.round["x"], self.round["y"], self.round["lasted"]
+        device = x.device
+        luck = torch.rand(tasks, 3, generator=generator).to(device)
+        # A stretch lies within what the episode lasted for.
+        length = min(longest, x.shape[1])
+        room = (lasted.sum(dim=1) - length).clamp(min=0)
+        first = (luck[:, 0] * (room + 1)).long()
+        at = (first.unsqueeze(1) + torch.arange(length, device=device)).unsqueeze(-1)
+        count = (4 + luck[:, 1] * (length - 3)).long().clamp(max=length).unsqueeze(1)
+        mask = torch.zeros_like(examples.mask)
+        mask[:, :length] = torch.arange(length, device=device) < count
+        own = (luck[:, 2] < self.own).view(-1, 1, 1)
+        pad = (0, 0, 0, longest - length)
+        stretch_x = F.pad(x.gather(1, at.expand(-1, -1, x.shape[2])), pad)
+        stretch_y = F.pad(y.gather(1, at.expand(-1, -1, y.shape[2])), pad)
+        return replace(
+            examples,
+            x=torch.where(own, stretch_x, examples.x),
+            y=torch.where(own, stretch_y, examples.y),
+            mask=torch.where(own.squeeze(-1), mask, examples.mask),
+        )
 
     def _learn(self, outputs: Tensor, batch: Lessons) -> Score:
         if batch.discrete:

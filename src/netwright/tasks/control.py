@@ -290,12 +290,16 @@ def transition(
         action: What was done, [T, N, A].
         moved: After the step, [T, N, S].
     """
-    seen = environment.observe(state, machine)
-    change = (environment.observe(moved, machine) - seen) * _ENLARGED
-    reward = environment.reward(state, action, machine).unsqueeze(-1)
+    seen, after = environment.observe(state, machine), environment.observe(moved, machine)
+    return told_of(seen, action, after, environment.reward(state, action, machine))
+
+
+def told_of(seen: Tensor, action: Tensor, after: Tensor, reward: Tensor) -> tuple[Tensor, Tensor]:
+    """As `transition`, from what was seen before and after, [*, O], and the reward [*]."""
+    change = (after - seen) * _ENLARGED
     x = torch.cat([seen, action], dim=-1)
     products = (x.unsqueeze(-1) * change.unsqueeze(-2)).flatten(-2)
-    return x, torch.cat([change, reward, products], dim=-1)
+    return x, torch.cat([change, reward.unsqueeze(-1), products], dim=-1)
 
 
 # By how much changes of what is seen are multiplied in a probe: they are small.
@@ -331,4 +335,4 @@ def _in_corner(shares: np.ndarray) -> np.ndarray:
     return np.asarray(near.all(axis=1))
 
 
-__all__ = ["Control", "EpisodeBatch", "Region", "transition"]
+__all__ = ["Control", "EpisodeBatch", "Region", "told_of", "transition"]
