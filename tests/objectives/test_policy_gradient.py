@@ -290,3 +290,15 @@ def test_tasks_that_are_no_machines_and_settings_out_of_range_are_refused():
     with pytest.raises(RunError, match="a spread that does not grow"):
         PolicyGradient(spread=(0.1, 0.5))
     assert set(ENVIRONMENTS) >= {"pendulum", "cart-pole"}
+
+
+def test_children_that_do_not_fit_their_machines_are_refused():
+    family = Control("pendulum")
+    for fault, message in (
+        ({"inputs": 4, "outputs": 1}, r"reads inputs of shape \(4,\) and the machines show \(3,\)"),
+        ({"inputs": 3, "outputs": 4}, "say 4 numbers and Pendulum takes 1 actions"),
+    ):
+        child = nw.architectures.mlp(hidden=(8,), **fault)
+        writer = make_hypernetwork(family.shape, seed=0, child=child, size=8)
+        with pytest.raises((RunError, ConditionError), match=message):
+            nw.train(writer, family, steps=1, tasks=2, validation_tasks=2, progress=False)

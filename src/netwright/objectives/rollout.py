@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.errors import ConditionError
 from netwright.objectives.base import Predict
 from netwright.tasks.control import EpisodeBatch
 
@@ -60,6 +61,9 @@ def roll_out(
         batch: T machines and N states to begin in.
         spread: Standard deviation of exploration.
         seed: Of exploration.
+
+    Raises:
+        ConditionError: If policies say another number of actions than machines take.
     """
     environment, machine, state = batch.environment, batch.machine, batch.query.x
     steps, hold = environment.steps, environment.hold
@@ -70,6 +74,11 @@ def roll_out(
     for t in range(steps):
         sight = environment.observe(state, machine)
         outputs = policy(sight)
+        if outputs.shape[-1] != environment.actions:
+            raise ConditionError(
+                f"Policies say {outputs.shape[-1]} numbers and {type(environment).__name__} takes {environment.actions} "
+                f"{'keys' if environment.discrete else 'actions'}, expected as many. Give the child so many outputs."
+            )
         if spread:
             action = explored(outputs, environment.discrete, spread, generator)
             likelihoods.append(log_likelihood(action, outputs, spread, environment.discrete))

@@ -22,6 +22,13 @@ def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[
     """
     training = validated(TrainingRecord, dict(settings), "training settings")
     check_penalty(writer, training.kl_weight)
+    architecture, shape = writer.child.architecture, family.shape
+    reads = tuple(getattr(architecture, "input_shape", shape.x))
+    if shape.kind == "actions" and reads != shape.x:
+        raise RunError(
+            f"The child reads inputs of shape {reads} and the machines show {shape.x}, expected the same. "
+            "Build it with `default_child(family.shape)`."
+        )
     return Run(
         family={"name": family_name(family), **family.record()},
         hypernetwork=writer.record(),

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 
 # Beyond so many half ranges outside of what was trained on, no policy is written.
 FARTHEST = 3.0
-# Transitions that a policy is rewritten from, under way: of late, and not of before a change.
-WINDOW = 12
+# Transitions that a policy is rewritten from, under way: of late, and not of before a change. Of a machine that does its task no
+# longer, those since so many steps before it ceased to.
+WINDOW = 8
+# And never more than so many.
+LONGEST = 32
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def fly(
     change: Change | None = None,
     rewrite_every: int = 0,
     window: int = WINDOW,
+    only_when_needed: bool = False,
 ) -> list[Flight]:
     """T machines, each in one episode, under policies that are written for them at the start.
 
@@ -84,7 +88,8 @@ def fly(
         start: States to begin in, [T, 1, S].
         change: Machines that they become under way, [T, P] or [1, P].
         rewrite_every: Steps between rewrites; 0 for none.
-        window: Transitions that policies are rewritten from.
+        window: Transitions of late that policies are rewritten from; they become more while a task is not being done.
+        only_when_needed: Whether a policy is left as it is while the task is being done: a machine at rest tells nothing of itself.
 
     Raises:
         ConditionError: If a machine is too far outside of what was trained on, or is to be rewritten from a description.
@@ -100,16 +105,21 @@ def fly(
     state = environment.start(rng, len(machine), 1) if start is None else start
     params = writer(family.condition(machine, rng))
     past: list[tuple[Tensor, Tensor]] = []
+    # Per machine, the first transition that counts.
+    since = torch.zeros(len(machine), dtype=torch.long)
     states, actions, rewards, machines, good, rewrites = [state], [], [], [], [], []
     alive = ~environment.failed(state, machine)
     for step in range(steps or environment.steps):
         if change is not None and step == change.step:
             machine = change.machine.expand_as(machine)
         if rewrite_every and step and step % rewrite_every == 0:
-            recent = _recent(past[-window:]) if "examples" in family.sources else None
+            recent = _recent(past, since) if "examples" in family.sources else None
             told = family.condition(machine, rng)
-            params = writer(Condition(examples=recent, context=told.context))
-            rewrites.append(step)
+            written = writer(Condition(examples=recent, context=told.context))
+            needed = ~environment.is_good(state, machine)[:, 0] | (not only_when_needed)
+            params = {n: torch.where(_beside(needed, v), v, params[n]) for n, v in written.items()}
+            if bool(needed.any()):
+                rewrites.append(step)
         outputs = writer.child(params, environment.observe(state, machine))
         if not outputs.isfinite().all():
             raise ConditionError("A policy's actions are not finite; what it sees is too extreme.")
@@ -120,6 +130,9 @@ def fly(
         rewards.append(environment.reward(state, action, machine) * alive)
         alive = alive & ~environment.failed(moved, machine)
         good.append(environment.is_good(moved, machine) & alive)
+        done = good[-1][:, 0] if only_when_needed else torch.ones_like(since, dtype=torch.bool)
+        latest = torch.full_like(since, max(0, step + 1 - window))
+        since = torch.where(done, latest, since).clamp(min=step + 1 - LONGEST)
         actions.append(action)
         machines.append(machine)
         states.append(moved)
@@ -178,9 +191,17 @@ def parse_machine(environment: Environment, pairs: Sequence[str]) -> Tensor:
     return environment.machine(**values)
 
 
-def _recent(past: Sequence[tuple[Tensor, Tensor]]) -> ExampleSet:
-    x, y = (torch.cat(parts, dim=1) for parts in zip(*past, strict=True))
-    return ExampleSet.of(x, y)
+def _beside(chosen: Tensor, value: Tensor) -> Tensor:
+    """Tasks that are chosen, bool [T], beside a tensor [T, *]."""
+    return chosen.view(-1, *[1] * (value.dim() - 1))
+
+
+def _recent(past: Sequence[tuple[Tensor, Tensor]], since: Tensor) -> ExampleSet:
+    """Transitions of each machine from its own first one on."""
+    first = int(since.min())
+    x, y = (torch.cat(parts, dim=1) for parts in zip(*past[first:], strict=True))
+    places = torch.arange(first, len(past))
+    return replace(ExampleSet.of(x, y), mask=places >= since.unsqueeze(1))
 
 
 def _told(environment: Environment) -> str:
