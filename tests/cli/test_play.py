@@ -11,6 +11,8 @@ import torch
 
 import netwright as nw
 from netwright.apps.control import fly
+from netwright.apps.control.maps import return_map
+from netwright.rng import stream
 from netwright.tasks import Control, Sine
 from netwright.training import load_hypernetwork, make_hypernetwork
 
@@ -56,6 +58,22 @@ def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):
     assert found["rewrites"][:2] == [10, 20]
     assert found["return"] < 0
     assert picture.read_bytes().startswith(b"GIF89a")
+
+
+def test_a_map_of_returns_is_drawn(run, folder, tmp_path):
+    code, _, _ = run("play", folder, "--map", "gain,mass", "--out", tmp_path / "map.png")
+    assert code == 0
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    family = Control("pendulum")
+    hypernetwork, _ = load_hypernetwork(folder)
+    machine = family.environment.machine()
+    gains, masses, earned = return_map(hypernetwork, family, machine, ("gain", "mass"))
+    assert earned.shape == (25, 25)
+    # Each point is the mean return of that machine from the same states.
+    at = family.environment.machine(gain=float(gains[3]), mass=float(masses[20]))
+    starts = family.environment.start(stream(0, "map"), 1, 4)
+    flights = [fly(hypernetwork, family, at, start=starts[:, n : n + 1])[0] for n in range(4)]
+    assert earned[20, 3] == pytest.approx(np.mean([f.rewards.sum() for f in flights]), rel=1e-3)
 
 
 def test_a_page_is_written(run, folder, tmp_path):
@@ -112,6 +130,8 @@ def test_contexts_of_other_tasks_are_refused(run, tmp_path):
         (("--context", "mass"), "is no setting of a machine"),
         (("--context", "mass=90"), "half ranges outside"),
         (("--out", "flight.mp4"), "expected .gif"),
+        (("--map", "gain"), "expected two quantities"),
+        (("--map", "gain,weight"), "The machine has no 'weight'"),
     ],
 )
 def test_what_cannot_be_played_is_refused_in_one_line(

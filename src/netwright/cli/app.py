@@ -470,9 +470,17 @@ def play(
         int, typer.Option(min=0, help="Steps between rewrites of the policy; 0: never.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the state to begin in.")] = 0,
+    plane: Annotated[
+        str | None,
+        typer.Option(
+            "--map", help="Draw what policies earn over two quantities, such as gain,mass."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A .gif, or a page to play with, .html; by default below runs/."),
+        typer.Option(
+            help="A .gif, or a page to play with, .html; with --map a .png; by default below runs/."
+        ),
     ] = None,
     weights: Weights = "best",
     as_json: Json = False,
@@ -482,7 +490,7 @@ def play(
 
     run_play(
         run, tuple(context or ()), tuple(change or ()), at=at, rewrite_every=rewrite_every,
-        seed=seed, out=out, weights=weights, as_json=as_json,
+        seed=seed, plane=plane, out=out, weights=weights, as_json=as_json,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netwright.apps.control import Change, animate, fly, parse_machine, write_page
+from netwright.apps.control import Change, animate, draw_map, fly, parse_machine, write_page
 from netwright.cli.output import next_folder, print_json
 from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
@@ -18,6 +18,7 @@ def run_play(
     at: int | None,
     rewrite_every: int,
     seed: int,
+    plane: str | None,
     out: Path | None,
     weights: str,
     as_json: bool,
@@ -37,6 +38,14 @@ def run_play(
         return
     environment = family.environment
     machine = parse_machine(environment, context)
+    if plane is not None:
+        first, comma, second = plane.partition(",")
+        if not comma:
+            raise RunError(f"`--map` is {plane!r}, expected two quantities, such as gain,mass.")
+        out = out or next_folder(f"map-{family.name}").with_suffix(".png")
+        picture = draw_map(writer, family, machine, (first.strip(), second.strip()), out)
+        print_json({"picture": picture}) if as_json else print(f"picture: {picture}")
+        return
     changed = None
     if change:
         step = environment.steps // 2 if at is None else at
