@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from netwright.environments import GridWorld
 from netwright.environments.grid_world import COLOURS, SIDE
+from netwright.objectives.rollout import roll_out
 from netwright.rng import stream
 from netwright.tasks import Control
 
@@ -114,3 +115,16 @@ def test_what_is_seen_is_relative_to_the_player(grid):
     torch.testing.assert_close(seen[:2], torch.tensor([-0.2, -0.6]))
     torch.testing.assert_close(seen[2:10], torch.tensor([1.0, 0, 0, 0, 0, 0, 0, -0.5]))
     assert seen[10:].tolist() == [1.0, 0.0, 0.0, 1.0]
+
+
+def test_keys_are_drawn_by_luck_where_there_is_some(grid):
+    logits = torch.tensor([1.0, 0.0, -5.0, -5.0]).expand(1, 20_000, 4)
+    assert (grid.decide(logits)[..., 0] == 1).all()
+    drawn = grid.decide(logits, torch.Generator().manual_seed(0)).mean(dim=1)[0]
+    torch.testing.assert_close(drawn, torch.softmax(logits[0, 0] / 0.5, dim=0), atol=0.01, rtol=0)
+    batch = Control("grid-world", sources=("context",)).sample(stream(0, "b"), 3, "test")
+    one, again, other = (
+        roll_out(lambda x: 0 * x[..., :4], batch, seed=seed).actions for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)

@@ -4,7 +4,14 @@
 """
 
 from netwright.environments.acrobot import Acrobot
-from netwright.environments.base import Environment, Quantity, check_quantities, drive, outside
+from netwright.environments.base import (
+    Environment,
+    Quantity,
+    check_quantities,
+    drive,
+    gumbel,
+    outside,
+)
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
@@ -39,5 +46,6 @@ __all__ = [
     "Reacher",
     "check_quantities",
     "drive",
+    "gumbel",
     "outside",
 ]

@@ -64,6 +64,8 @@ class Environment(ABC):
     """Of one step."""
     discrete: ClassVar[bool] = False
     """Whether an action is one of A keys."""
+    temperature: ClassVar[float] = 0.0
+    """Of the softmax that keys are drawn from without exploration; 0 for the likeliest key."""
     hashed: ClassVar[int] = 4
     """How many of the quantities decide on the split that a machine is of."""
 
@@ -95,10 +97,17 @@ class Environment(ABC):
         """Which machines [T, P] there are to be, bool [T]."""
         return torch.ones(len(machine), dtype=torch.bool)
 
-    def decide(self, outputs: Tensor) -> Tensor:
-        """What is done without exploration, [T, N, A], from a policy's outputs."""
+    def decide(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """What is done without exploration, [T, N, A], from a policy's outputs.
+
+        Args:
+            outputs: Of policies, [T, N, A].
+            generator: Source of luck where keys are drawn; without it the likeliest is pressed.
+        """
         if not self.discrete:
             return drive(outputs)
+        if self.temperature and generator is not None:
+            outputs = outputs / self.temperature + gumbel(outputs, generator)
         return F.one_hot(outputs.argmax(dim=-1), self.actions).to(outputs.dtype)
 
     def describe(self, machine: Tensor, rng: np.random.Generator) -> str:
@@ -172,9 +181,23 @@ def uniform(
     return torch.from_numpy(drawn.astype(np.float32))
 
 
+def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of Gumbel's distribution: the largest of logits with it is a draw from their softmax."""
+    return -torch.empty(like.shape).exponential_(generator=generator).log().to(like)
+
+
 def wrapped(angle: Tensor) -> Tensor:
     """Angles in radians as those between -pi and pi."""
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
 
 
-__all__ = ["Environment", "Quantity", "check_quantities", "drive", "outside", "uniform", "wrapped"]
+__all__ = [
+    "Environment",
+    "Quantity",
+    "check_quantities",
+    "drive",
+    "gumbel",
+    "outside",
+    "uniform",
+    "wrapped",
+]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.environments import gumbel
 from netwright.errors import ConditionError
 from netwright.objectives.base import Predict
 from netwright.tasks.control import EpisodeBatch
@@ -60,7 +61,7 @@ def roll_out(
         policy: From what is seen, [T, N, O], to mean actions, [T, N, A].
         batch: T machines and N states to begin in.
         spread: Standard deviation of exploration.
-        seed: Of exploration.
+        seed: Of exploration, and of keys that are drawn without it.
 
     Raises:
         ConditionError: If policies say another number of actions than machines take.
@@ -83,7 +84,7 @@ def roll_out(
             action = explored(outputs, environment.discrete, spread, generator)
             likelihoods.append(log_likelihood(action, outputs, spread, environment.discrete))
         else:
-            action = environment.decide(outputs)
+            action = environment.decide(outputs, generator)
         seen.append(sight)
         actions.append(action)
         alives.append(alive)
@@ -109,9 +110,8 @@ def explored(outputs: Tensor, discrete: bool, spread: float, generator: torch.Ge
     """Actions [T, N, A] drawn around a policy's outputs: normal, or keys by their logits."""
     if not discrete:
         return outputs + spread * torch.randn(outputs.shape, generator=generator).to(outputs)
-    # The largest of logits with noise of Gumbel's distribution is a draw from their softmax.
-    luck = -torch.empty(outputs.shape).exponential_(generator=generator).log().to(outputs)
-    return F.one_hot((outputs + luck).argmax(dim=-1), outputs.shape[-1]).to(outputs.dtype)
+    drawn = (outputs + gumbel(outputs, generator)).argmax(dim=-1)
+    return F.one_hot(drawn, outputs.shape[-1]).to(outputs.dtype)
 
 
 def log_likelihood(

@@ -104,6 +104,7 @@ def fly(
     rng = stream(seed, "fly")
     state = environment.start(rng, len(machine), 1) if start is None else start
     params = writer(family.condition(machine, rng))
+    luck = torch.Generator().manual_seed(seed)
     past: list[tuple[Tensor, Tensor]] = []
     # Per machine, the first transition that counts.
     since = torch.zeros(len(machine), dtype=torch.long)
@@ -123,7 +124,7 @@ def fly(
         outputs = writer.child(params, environment.observe(state, machine))
         if not outputs.isfinite().all():
             raise ConditionError("A policy's actions are not finite; what it sees is too extreme.")
-        action = environment.decide(outputs)
+        action = environment.decide(outputs, luck)
         moved = environment.step(state, action, machine)
         moved = torch.where(alive[..., None], moved, state)
         past.append(transition(environment, machine, state, action, moved))

@@ -94,6 +94,7 @@ const MACHINES = {
   "grid-world": {
     seconds: 0.3,
     discrete: true,
+    temperature: 0.5,
     colours: ["red", "green", "blue", "yellow"],
     start() {
       const at = [];
