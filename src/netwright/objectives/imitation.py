@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import drive
-from netwright.errors import ConditionError, RunError
-from netwright.objectives.base import Experienced, Objective, Predict, Score
+from netwright.errors import RunError
+from netwright.objectives.acting import Acting, machines, queries
+from netwright.objectives.base import Score
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
@@ -43,14 +44,12 @@ class Lessons(TaskBatch):
         return replace(self, condition=some.condition, query=some.query, taught=self.taught[index])
 
 
-class Imitation(Objective, Experienced):
+class Imitation(Acting):
     """Distillation of a teacher that knows the machine into children that are written from less.
 
     Of every `updates` steps the first lets the children act, some of them led by the teacher; each of these steps then learns, on a part
     of what was seen, to do what the teacher would have done. That is supervised learning: it takes far fewer steps than finding
     out by trial. Of a probe, a random part is left out in each step, so that probes are not learned by heart.
-
-    Tasks are scored as by `PolicyGradient`: by acting.
 
     Args:
         teacher: What writes policies from the machine's numbers; see `PolicyGradient`.
@@ -69,9 +68,7 @@ class Imitation(Objective, Experienced):
         Rezaei-Shoshtari et al., Hypernetworks for zero-shot transfer in reinforcement learning, arXiv:2211.15457.
     """
 
-    metric = "success"
-    higher_is_better = True
-    metrics = ("success", "return")
+    lessons = Lessons
 
     def __init__(
         self,
@@ -83,56 +80,25 @@ class Imitation(Objective, Experienced):
         led: float = 0.25,
         own: float = 0.0,
     ) -> None:
-        shares = 0 <= led <= 1 and 0 <= own <= 1
-        if updates < 1 or parts < 1 or not shares or spread <= 0:
+        super().__init__(updates, parts)
+        if not 0 <= led <= 1 or not 0 <= own <= 1 or spread <= 0:
             raise RunError(
-                f"updates={updates}, parts={parts}, led={led}, own={own}, spread={spread}, expected at least 1, 1, two shares and "
-                "more than 0."
+                f"led={led}, own={own}, spread={spread}, expected two shares and more than 0."
             )
         self.teacher = teacher.eval()
-        self.updates, self.parts, self.spread, self.led, self.own = updates, parts, spread, led, own
+        self.spread, self.led, self.own = spread, led, own
         self.round: dict[str, Tensor] = {}
-
-    def judge(self, predict: Predict, batch: TaskBatch) -> Score:
-        """Compare with what was taught, or let T policies act without exploration."""
-        if isinstance(batch, Lessons):
-            return self._learn(predict(batch.query.x), batch)
-        if not isinstance(batch, EpisodeBatch):
-            raise ConditionError(
-                f"The tasks are {type(batch).__name__}, expected machines such as those of the family `control`."
-            )
-        with torch.no_grad():
-            episodes = roll_out(predict, batch)
-        earned = episodes.rewards.sum(dim=2).mean(dim=1)
-        success = episodes.success.to(earned.dtype).mean(dim=1)
-        return Score(-earned, {"success": success, "return": earned})
-
-    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
-        """Not possible: what follows from an action only its environment can say."""
-        raise RunError("Outputs that act cannot be scored by themselves. Use `judge`.")
-
-    def drawn_at(self, step: int) -> int:
-        """The first step of the round that a step is of."""
-        return step - step % self.updates
 
     @torch.no_grad()
     def gather(
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
     ) -> TaskBatch:
         """Let children act at the first step of a round, and hand out a part of what they saw, with what is taught."""
-        if not isinstance(batch, EpisodeBatch):
-            raise ConditionError(
-                f"The tasks are {type(batch).__name__}, expected machines such as those of the family `control`."
-            )
+        batch = machines(batch)
         if step % self.updates == 0 or not self.round:
             self._act(writer, batch, derive_seed(seed, "act", step))
-        epoch, part = divmod(step, self.parts)
-        order = torch.randperm(
-            self.round["seen"].shape[1],
-            generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)),
-        )
-        chosen = order.chunk(self.parts)[part].to(self.round["seen"].device)
-        seen = self.round["seen"][:, chosen]
+        seen = self.round["seen"]
+        chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
         condition = batch.condition
         if condition.examples is not None:
             generator = torch.Generator().manual_seed(derive_seed(seed, "thin", step))
@@ -142,7 +108,7 @@ class Imitation(Objective, Experienced):
             condition = replace(condition, examples=examples)
         return Lessons(
             condition,
-            ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1)),
+            queries(seen[:, chosen]),
             self.round["taught"][:, chosen],
             batch.environment.discrete,
         )
@@ -156,11 +122,8 @@ class Imitation(Objective, Experienced):
         self.round = dict(tensors)
 
     def _act(self, writer: Writer, batch: EpisodeBatch, seed: int) -> None:
-        was_training = writer.training
-        writer.eval()
-        own = writer(batch.condition)
+        own = self.written(writer, batch)
         taught = self.teacher(Condition(context=batch.machine))
-        writer.train(was_training)
         led = torch.arange(batch.tasks) < round(self.led * batch.tasks)
         led = led.to(batch.machine.device).view(-1, 1, 1)
 
@@ -201,7 +164,8 @@ class Imitation(Objective, Experienced):
             mask=torch.where(own.squeeze(-1), mask, examples.mask),
         )
 
-    def _learn(self, outputs: Tensor, batch: Lessons) -> Score:
+    def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
+        assert isinstance(batch, Lessons)
         if batch.discrete:
             sure = torch.softmax(batch.taught, dim=-1)
             off = -(sure * torch.log_softmax(outputs, dim=-1)).sum(dim=-1)

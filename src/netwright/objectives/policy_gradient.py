@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.conditions import ExampleSet
-from netwright.errors import ConditionError, RunError
-from netwright.objectives.base import Experienced, Objective, Predict, Score
+from netwright.errors import RunError
+from netwright.objectives.acting import Acting, machines, queries
+from netwright.objectives.base import Score
 from netwright.objectives.critic import Critic
 from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
 from netwright.rng import derive_seed
@@ -57,21 +58,17 @@ class Experience(TaskBatch):
         return replace(self, condition=changed.condition, query=changed.query, **own)
 
 
-_NO_MACHINES = (
-    "The tasks are {}, expected machines. Policies are trained on task families such as `control`."
-)
 _OWN = ("action", "likelihood", "advantage", "spread", "earned")
 
 
-class PolicyGradient(Objective, Experienced):
+class PolicyGradient(Acting):
     """Children as policies: outputs are the mean action, around which training explores.
 
     Of every `updates` steps the first lets the children of T tasks act; each of these steps then learns from a part
     of what they saw, chosen at random, by the clipped objective. What is usual in a state is told by a critic that knows the machine
     (children need not), and is trained here. Exploration falls from `spread[0]` to `spread[1]` over the training.
 
-    Tasks are scored without exploration: `return`, the sum of rewards per episode, and `success`, the share of episodes in
-    which the task was done for nearly all of the last steps. A task whose environment says something that is not finite is left out.
+    A task whose environment says something that is not finite is left out.
 
     Args:
         updates: Steps that learn from one round of acting.
@@ -91,9 +88,7 @@ class PolicyGradient(Objective, Experienced):
         Pinto et al., Asymmetric actor critic, arXiv:1710.06542 (a critic that knows more than the policy).
     """
 
-    metric = "success"
-    higher_is_better = True
-    metrics = ("success", "return")
+    lessons = Experience
 
     def __init__(
         self,
@@ -107,37 +102,16 @@ class PolicyGradient(Objective, Experienced):
         critic: int = 96,
         critic_rate: float = 2e-3,
     ) -> None:
-        if updates < 1 or parts < 1:
-            raise RunError(f"updates={updates} and parts={parts}, expected at least 1 of each.")
+        super().__init__(updates, parts)
         if not (0 < discount <= 1 and 0 <= trace <= 1 and 0 < spread[1] <= spread[0]):
             raise RunError(
                 f"discount={discount}, trace={trace}, spread={spread}, expected shares up to 1 and a spread that does not grow."
             )
-        self.updates, self.parts, self.discount, self.trace = updates, parts, discount, trace
+        self.discount, self.trace = discount, trace
         self.clip, self.spread, self.width, self.critic_rate = clip, spread, critic, critic_rate
         self.critic: Critic | None = None
         self.experience: Experience | None = None
         self._waiting: dict[str, Tensor] = {}
-
-    def judge(self, predict: Predict, batch: TaskBatch) -> Score:
-        """Learn from experience, or let T policies act without exploration."""
-        if isinstance(batch, Experience):
-            return self._learn(predict(batch.query.x), batch)
-        if not isinstance(batch, EpisodeBatch):
-            raise ConditionError(_NO_MACHINES.format(type(batch).__name__))
-        with torch.no_grad():
-            episodes = roll_out(predict, batch)
-        earned = episodes.rewards.sum(dim=2).mean(dim=1)
-        success = episodes.success.to(earned.dtype).mean(dim=1)
-        return Score(-earned, {"success": success, "return": earned})
-
-    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
-        """Not possible: what follows from an action only its environment can say."""
-        raise RunError("Outputs that act cannot be scored by themselves. Use `judge`.")
-
-    def drawn_at(self, step: int) -> int:
-        """The first step of the round that a step is of."""
-        return step - step % self.updates
 
     def gather(
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
@@ -147,8 +121,7 @@ class PolicyGradient(Objective, Experienced):
         Raises:
             ConditionError: If tasks are no machines.
         """
-        if not isinstance(batch, EpisodeBatch):
-            raise ConditionError(_NO_MACHINES.format(type(batch).__name__))
+        batch = machines(batch)
         if self.critic is None:
             low, high = batch.environment.ranges
             seen = batch.environment.observations
@@ -180,7 +153,7 @@ class PolicyGradient(Objective, Experienced):
             name: value.to(batch.machine.device)
             for name, value in _under("experience.", self._waiting).items()
         }
-        query = _queries(e.pop("seen"))
+        query = queries(e.pop("seen"))
         self.experience = Experience(
             batch.condition, query, **e, discrete=batch.environment.discrete
         )
@@ -189,12 +162,8 @@ class PolicyGradient(Objective, Experienced):
     def _act(
         self, writer: Writer, critic: Critic, batch: EpisodeBatch, spread: float, seed: int
     ) -> Experience:
-        was_training = writer.training
-        writer.eval()
-        with torch.no_grad():
-            params = writer(batch.condition)
-            episodes = roll_out(lambda x: writer.child(params, x), batch, spread=spread, seed=seed)
-        writer.train(was_training)
+        child = partial(writer.child, self.written(writer, batch))
+        episodes = roll_out(child, batch, spread=spread, seed=seed)
         values = critic.values(episodes.seen, batch.machine)
         last = critic.values(episodes.last, batch.machine)
         advantage = self.advantages(episodes, values, last)
@@ -210,7 +179,7 @@ class PolicyGradient(Objective, Experienced):
         size = (centred[sound].square().sum() / count).sqrt() + 1e-8
         return Experience(
             batch.condition,
-            _queries(episodes.seen.flatten(1, 2)),
+            queries(episodes.seen.flatten(1, 2)),
             action=episodes.actions.flatten(1, 2),
             likelihood=episodes.likelihood.flatten(1, 2),
             advantage=(centred / size).clamp(-_MOST_ADVANTAGE, _MOST_ADVANTAGE),
@@ -238,21 +207,19 @@ class PolicyGradient(Objective, Experienced):
         return torch.stack(found[::-1], dim=2) * episodes.alive
 
     def _part(self, experience: Experience, step: int, seed: int) -> Experience:
-        """The transitions that a step learns from: one of `parts`, all of them in turn."""
-        epoch, part = divmod(step, self.parts)
-        generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-        order = torch.randperm(experience.query.x.shape[1], generator=generator)
-        chosen = order.chunk(self.parts)[part % self.parts].to(experience.query.x.device)
-        query = experience.query
+        """The transitions that a step learns from."""
+        seen = experience.query.x
+        chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
         return replace(
             experience,
-            query=_queries(query.x[:, chosen]),
+            query=queries(seen[:, chosen]),
             action=experience.action[:, chosen],
             likelihood=experience.likelihood[:, chosen],
             advantage=experience.advantage[:, chosen],
         )
 
-    def _learn(self, means: Tensor, batch: Experience) -> Score:
+    def _learn(self, means: Tensor, batch: TaskBatch) -> Score:
+        assert isinstance(batch, Experience)
         now = log_likelihood(batch.action, means, batch.spread, batch.discrete)
         ratio = (now - batch.likelihood).exp()
         plain = ratio * batch.advantage
@@ -267,11 +234,6 @@ class PolicyGradient(Objective, Experienced):
         with torch.no_grad():
             clipped = ((ratio - 1).abs() > self.clip).to(loss.dtype).mean(dim=1)
         return Score(loss, {"return": batch.earned, "clipped": clipped})
-
-
-def _queries(seen: Tensor) -> ExampleSet:
-    """What was seen, [T, Q, O], as queries without an answer."""
-    return ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1))
 
 
 def _under(head: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

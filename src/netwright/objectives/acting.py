@@ -1,0 +1,101 @@
+"""What objectives of children that act have in common: rounds of acting, and scores without exploration."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from netwright.conditions import ExampleSet
+from netwright.errors import ConditionError, RunError
+from netwright.objectives.base import Experienced, Objective, Predict, Score
+from netwright.objectives.rollout import roll_out
+from netwright.rng import derive_seed
+from netwright.tasks.base import TaskBatch
+from netwright.tasks.control import EpisodeBatch
+from netwright.writer import Writer
+
+
+class Acting(Objective, Experienced):
+    """Children act at the first of every `updates` steps; each of these steps learns from one of `parts` parts of what was seen.
+
+    Tasks are scored without exploration: `return`, the sum of rewards per episode, and `success`, the share of episodes in
+    which the task was done for nearly all of the last steps.
+
+    Args:
+        updates: Steps that learn from one round of acting.
+        parts: Parts that a round is cut into.
+
+    Raises:
+        RunError: If either is less than 1.
+    """
+
+    metric = "success"
+    higher_is_better = True
+    metrics = ("success", "return")
+    lessons: ClassVar[type[TaskBatch]]
+    """What a step learns from."""
+
+    def __init__(self, updates: int, parts: int) -> None:
+        if updates < 1 or parts < 1:
+            raise RunError(f"updates={updates} and parts={parts}, expected at least 1 of each.")
+        self.updates, self.parts = updates, parts
+
+    def judge(self, predict: Predict, batch: TaskBatch) -> Score:
+        """Learn from what was seen, or let T policies act without exploration."""
+        if isinstance(batch, self.lessons):
+            return self._learn(predict(batch.query.x), batch)
+        with torch.no_grad():
+            episodes = roll_out(predict, machines(batch))
+        earned = episodes.rewards.sum(dim=2).mean(dim=1)
+        success = episodes.success.to(earned.dtype).mean(dim=1)
+        return Score(-earned, {"success": success, "return": earned})
+
+    def score(self, outputs: Tensor, query: ExampleSet) -> Score:
+        """Not possible: what follows from an action only its environment can say."""
+        raise RunError("Outputs that act cannot be scored by themselves. Use `judge`.")
+
+    def drawn_at(self, step: int) -> int:
+        """The first step of the round that a step is of."""
+        return step - step % self.updates
+
+    @torch.no_grad()
+    def written(self, writer: Writer, batch: EpisodeBatch) -> Mapping[str, Tensor]:
+        """Params of the children that are to act."""
+        was_training = writer.training
+        writer.eval()
+        params: Mapping[str, Tensor] = writer(batch.condition)
+        writer.train(was_training)
+        return params
+
+    def chosen(self, count: int, step: int, seed: int) -> Tensor:
+        """Which of `count` transitions a step learns from: parts in turn, in an order that changes with every epoch."""
+        epoch, part = divmod(step, self.parts)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+        return torch.randperm(count, generator=generator).chunk(self.parts)[part]
+
+    @abstractmethod
+    def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
+        """Score outputs [T, Q, A] for what was seen."""
+
+
+def machines(batch: TaskBatch) -> EpisodeBatch:
+    """The same batch, which must be of machines.
+
+    Raises:
+        ConditionError: If it is not.
+    """
+    if not isinstance(batch, EpisodeBatch):
+        raise ConditionError(
+            f"The tasks are {type(batch).__name__}, expected machines. Policies are trained on task families such as `control`."
+        )
+    return batch
+
+
+def queries(seen: Tensor) -> ExampleSet:
+    """What was seen, [T, Q, O], as queries without an answer."""
+    return ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1))
+
+
+__all__ = ["Acting", "machines", "queries"]
