@@ -10,9 +10,13 @@ def main() -> None:
 
     bound_spinning()
     keep_freed_memory()
-    from netwright.cli.app import app
+    # Each file adds its commands.
+    from netwright.cli import app as _learning
+    from netwright.cli import uses as _using
+    from netwright.cli.root import app
     from netwright.errors import NetwrightError
 
+    del _learning, _using
     try:
         app()
     except NetwrightError as error:
