@@ -12,6 +12,7 @@ import torch
 import netwright as nw
 from netwright.apps.control import fly
 from netwright.apps.control.maps import return_map
+from netwright.generated import load_network
 from netwright.rng import stream
 from netwright.tasks import Control, Sine
 from netwright.training import load_hypernetwork, make_hypernetwork
@@ -106,6 +107,33 @@ def test_a_policy_is_written_as_c_and_flies_the_same_machine(run, folder, tmp_pa
         action = np.zeros(1, dtype=np.float32)
         function(seen.ctypes.data_as(pointer), action.ctypes.data_as(pointer))
         state = environment.step(state, torch.from_numpy(action).view(1, 1, 1), machine)
+
+
+def test_a_policy_is_written_from_what_was_logged_of_a_machine(run, tmp_path):
+    family = Control("pendulum", sources=("examples",), probe=8)
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    nw.train(writer, family, folder=tmp_path / "run", steps=2, tasks=2, validation_tasks=2, progress=False)  # fmt: skip
+    machine, start = family.environment.machine(), torch.tensor([[[2.0, 0.3]]])
+    probe = family.probed(machine, stream(0, "p"), start)
+    seen = torch.cat([probe.x[0, :, :3], probe.x[0, -1:, :3] + probe.y[0, -1:, :3] / 10])
+    logged = {"seen": seen.numpy(), "action": probe.x[0, :, 3:].numpy(), "reward": probe.y[0, :, 3].numpy()}  # fmt: skip
+    np.savez(tmp_path / "probe.npz", **logged)
+    out = tmp_path / "policy"
+    code, said, err = run("generate", tmp_path / "run", "--support", tmp_path / "probe.npz", "--out", out)  # fmt: skip
+    assert code == 0, err
+    assert "written from 8 examples" in said
+    hypernetwork, _ = load_hypernetwork(tmp_path / "run")
+    expected = hypernetwork.generate(nw.Condition(examples=probe))
+    x = torch.randn(5, 3)
+    torch.testing.assert_close(load_network(out)(x), expected(x), atol=1e-4, rtol=1e-4)
+    for fault, message in (
+        ({"action": logged["action"][:5]}, "has seen [9, 3], expected [6, 3]: a probe is"),
+        ({"reward": np.full(8, np.nan)}, "nan in reward at [0], expected finite numbers"),
+    ):
+        np.savez(tmp_path / "bad.npz", **{**logged, **fault})
+        code, _, err = run("generate", tmp_path / "run", "--support", tmp_path / "bad.npz", "--out", tmp_path / "n")  # fmt: skip
+        assert code == 1
+        assert message in err
 
 
 def test_contexts_of_other_tasks_are_refused(run, tmp_path):

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from netwright.conditioners import Examples
 from netwright.conditions import Condition, ExampleSet, Texts
+from netwright.environments import ENVIRONMENTS, Environment
 from netwright.errors import DataError
 from netwright.hypernetwork import Hypernetwork
 from netwright.runs import Run
 from netwright.tasks.columns import TABLE_ENDINGS
+from netwright.tasks.control import told_of
 from netwright.tasks.images import read_pictures, read_support
 from netwright.tasks.table import TablePreparation
 from netwright.training import load_hypernetwork
@@ -49,9 +51,42 @@ def support_of(
         prepared = _table(preparation, path)
         return prepared.support(path), prepared.labels or (prepared.target,)
     if path.suffix.lower() == ".npz":
+        if (preparation or {}).get("kind") == "control" and path.is_file():
+            return probe_of(path, ENVIRONMENTS[preparation["environment"]]()), ()  # type: ignore[index]
         return _arrays(path, reader)
     _check_pictures(path, input_shape)
     return read_support(path, image_size=input_shape[1], channels=input_shape[0])
+
+
+def probe_of(path: Path, environment: Environment) -> ExampleSet:
+    """A probe of one machine, T = 1, from what was logged of it.
+
+    Args:
+        path: An .npz with `seen` [S + 1, O], what was seen before each step and after the last; `action` [S, A]; `reward` [S].
+        environment: The machine's kind.
+
+    Raises:
+        DataError: If an array is missing, of another shape, or not finite.
+    """
+    arrays = _read_npz(path, optional=("seen", "action", "reward"))
+    shapes = {"seen": environment.observations, "action": environment.actions}
+    steps = len(arrays["action"]) if "action" in arrays else 0
+    expected = {"seen": [steps + 1, shapes["seen"]], "action": [steps, shapes["action"]], "reward": [steps]}  # fmt: skip
+    for name, shape in expected.items():
+        found = list(arrays[name].shape) if name in arrays else None
+        if found != shape or not steps:
+            raise DataError(
+                f"{path} has {name} {found}, expected {shape}: a probe is seen [S + 1, {shapes['seen']}], "
+                f"action [S, {shapes['action']}] and reward [S]."
+            )
+    seen, action, reward = (arrays[name].float() for name in expected)
+    x, y = told_of(
+        seen[:-1],
+        environment.decide(action) if environment.discrete else action.clamp(-1, 1),
+        seen[1:],
+        reward,
+    )
+    return ExampleSet.of(x[None], y[None])
 
 
 def conditions_of(
