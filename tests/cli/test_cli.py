@@ -319,7 +319,7 @@ MISTAKES = [
     (["evaluate", "RUNS/sine", "--shifts", 1], 1, "Only pictures can be shifted"),
     (["evaluate", "RUNS/photos", "--tasks", 1], 1, "`--tasks` is 1"),
     (["generate", "RUNS/photos", "--support", "nowhere", "--out", "n"], 1, "nowhere is not there"),
-    (["generate", "RUNS/sine", "--out", "n"], 1, "Give either --support or --describe or both"),
+    (["generate", "RUNS/sine", "--out", "n"], 1, "Give --support, --describe or --context"),
     (["generate", "RUNS/sine", "--describe", "a wave", "--out", "n"], 1, "does not read; it reads"),
     (["generate", "RUNS/rules", "--describe", " ", "--out", "n"], 1, "of task 0 is empty"),
     (["generate", "RUNS/rules", "--describe", "ж", "--out", "n"], 1, "no word that was seen"),
