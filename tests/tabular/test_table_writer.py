@@ -137,6 +137,24 @@ def test_the_network_by_itself_answers_as_in_the_batch(writer, rng):
 
 
 @torch.no_grad()
+def test_columns_that_are_nearly_always_the_same_are_made_light(rng):
+    with seeded_weights(0):
+        writer = TableWriter(size=16, hidden=400, branches="fixed").double().eval()
+    x = torch.randn(1, 500, 3, generator=rng, dtype=torch.float64)
+    x[..., 1] = (torch.arange(500) % 50 == 0).double()
+    y = (x[..., :1] + x[..., 1:2] + x[..., 2:] > 0).long().squeeze(-1)
+    params = writer(Condition(examples=ExampleSet.of(x, y, classes=2)))
+    # Of the ramps, in spreads of each column as the network reads it.
+    spread = writer.squash(x)[0].std(dim=0, unbiased=False)
+    size = (params["hidden.weight"][0, :400] * spread).square().mean(dim=0).sqrt()
+    fourth = (
+        ((writer.squash(x)[0, :, 1] - writer.squash(x)[0, :, 1].mean()) / spread[1]).pow(4).mean()
+    )
+    assert float(size[1] / size[0]) == pytest.approx(float((3 / fourth).sqrt()), rel=0.15)
+    assert float(size[2] / size[0]) == pytest.approx(1, rel=0.15)
+
+
+@torch.no_grad()
 def test_with_fixed_branches_only_the_head_is_learned(rng):
     x, y = table(rng)
     condition = Condition(examples=ExampleSet.of(x, y, classes=3))

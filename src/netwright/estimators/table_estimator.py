@@ -1,5 +1,6 @@
 """What estimators for tables share: reading rows, writing the network, answering with it, handing it out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -34,7 +35,7 @@ _AT_ONCE = 256
 _MOST_GROUPS = 64
 
 
-class TableEstimator(BaseEstimator):  # type: ignore[misc]
+class TableEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """Base of estimators whose `fit` is one forward pass of a hypernetwork; see those.
 
     Args:
@@ -87,13 +88,13 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         ]
         return np.concatenate(parts)
 
+    @abstractmethod
     def answers_of(self, columns: Columns, rows: int) -> np.ndarray:
         """What curves of an explanation show, [N, C]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss_of(self, columns: Columns, y: np.ndarray) -> float:
         """What an explanation says is lost, for rows with targets [N]."""
-        raise NotImplementedError
 
     def to_network(self) -> GeneratedNetwork:
         """The network by itself: save it, load it, put it where Python's scientific stack is not."""
