@@ -146,12 +146,12 @@ def test_columns_that_are_nearly_always_the_same_are_made_light(rng):
     params = writer(Condition(examples=ExampleSet.of(x, y, classes=2)))
     # Of the ramps, in spreads of each column as the network reads it.
     spread = writer.squash(x)[0].std(dim=0, unbiased=False)
-    size = (params["hidden.weight"][0, :400] * spread).square().mean(dim=0).sqrt()
-    fourth = (
-        ((writer.squash(x)[0, :, 1] - writer.squash(x)[0, :, 1].mean()) / spread[1]).pow(4).mean()
-    )
-    assert float(size[1] / size[0]) == pytest.approx(float((3 / fourth).sqrt()), rel=0.15)
-    assert float(size[2] / size[0]) == pytest.approx(1, rel=0.15)
+    size = (params["hidden.weight"][0, :400] * spread).abs()
+    centred = (writer.squash(x)[0, :, 1] - writer.squash(x)[0, :, 1].mean()) / spread[1]
+    # Unit by unit: the median of a ratio of two normal numbers is 1.
+    rare, usual = ((size[:, d] / size[:, 0]).median() for d in (1, 2))
+    assert float(rare) == pytest.approx(float((3 / centred.pow(4).mean()).sqrt()), rel=0.2)
+    assert float(usual) == pytest.approx(1, rel=0.2)
 
 
 @torch.no_grad()
