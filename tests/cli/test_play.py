@@ -159,6 +159,10 @@ def test_contexts_of_other_tasks_are_refused(run, tmp_path):
         (("--context", "mass=90"), "half ranges outside"),
         (("--out", "flight.mp4"), "expected .gif"),
         (("--map", "gain"), "expected two quantities"),
+        (("--map", "gain,mass", "--out", "map.xyz"), "expected .png"),
+        (("--out", "/proc/nowhere/flight.gif"), "could not be written"),
+        (("--out", "/proc/nowhere/page.html"), "could not be written"),
+        (("--map", "gain,mass", "--out", "/proc/nowhere/map.png"), "could not be written"),
         (("--map", "gain,weight"), "The machine has no 'weight'"),
     ],
 )

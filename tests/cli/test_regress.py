@@ -75,3 +75,12 @@ def test_tables_that_cannot_be_served_are_refused_in_one_line(run, tmp_path, tex
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "net").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_named_in_one_line(run, table):
+    pytest.importorskip("onnxruntime")
+    for out in ("/proc/nowhere/net.onnx", "/proc/nowhere/net"):
+        code, _, err = run("regress", table, "--target", "price", "--out", out)
+        assert code == 1
+        assert "could not be written" in err
+        assert err.count("\n") == 1

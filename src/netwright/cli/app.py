@@ -66,9 +66,11 @@ def train(
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
     average: Annotated[
-        float,
-        typer.Option(help="Decay of a running average of the weights, such as 0.999; 0: none."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="Decay of a running average of the weights, such as 0.999; by default none, for machines 0.98."
+        ),
+    ] = None,
     patience: Annotated[
         int, typer.Option(help="Validations without gain before stopping; 0: never.")
     ] = 0,

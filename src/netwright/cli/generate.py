@@ -76,7 +76,8 @@ def run_generate(
     print(
         f"{out}: {network.size:,} parameters, {size:,} bytes, written from {' and '.join(sources)}"
     )
-    print(f"in {milliseconds:.1f} ms; outputs: {', '.join(labels) or network.size}")
+    told = f"; outputs: {', '.join(labels)}" if labels else ""
+    print(f"in {milliseconds:.1f} ms{told}")
     if out.is_dir():
         print(f"next: netwright predict {out} INPUTS")
 

@@ -24,7 +24,6 @@ def save_network(estimator: TableEstimator, out: Path | None, fallback: str) -> 
     """Save what an estimator has written as a folder, or as ONNX; returns where."""
     out = out or next_folder(fallback)
     if out.suffix.lower() == ".onnx":
-        out.parent.mkdir(parents=True, exist_ok=True)
         return estimator.export(out)
     return estimator.to_network().save(out)
 

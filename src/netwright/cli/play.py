@@ -57,7 +57,6 @@ def run_play(
         changed = Change(step, parse_machine(environment, (*said, *change)))
     flight = fly(writer, family, machine, seed=seed, change=changed, rewrite_every=rewrite_every)[0]
     out = out or next_folder(f"play-{family.name}").with_suffix(".gif")
-    out.parent.mkdir(parents=True, exist_ok=True)
     animate(flight, family.name, environment, out)
     earned, good = (
         float(flight.rewards.sum()),

@@ -45,6 +45,9 @@ class Critic:
         self.net.to(device)
         self.middle, self.half = self.middle.to(device), self.half.to(device)
         self.scale = self.scale.to(device)
+        for state in self.optimiser.state.values():
+            # The number of steps stays where the optimiser wants it.
+            state |= {slot: v.to(device) for slot, v in state.items() if slot != "step"}
         return self
 
     @torch.no_grad()

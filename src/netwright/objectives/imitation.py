@@ -97,6 +97,8 @@ class Imitation(Acting):
         batch = machines(batch)
         if step % self.updates == 0 or not self.round:
             self._act(writer, batch, derive_seed(seed, "act", step))
+        # What was kept in a checkpoint comes back on the CPU.
+        self.round = {name: value.to(batch.machine.device) for name, value in self.round.items()}
         seen = self.round["seen"]
         chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
         condition = batch.condition

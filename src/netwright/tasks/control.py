@@ -27,6 +27,8 @@ Region = Literal["box", "1.25x", "1.5x", "corners"]
 SOURCES: tuple[Source, ...] = ("context", "examples", "description")
 # Cells that the box of machines is cut into, per quantity: each belongs to one split.
 _CELLS = 4
+# Of quantities that have a few values, how many these are.
+_COUNTS = {"switch": 2, "level": 3}
 # A corner is where both of the first two quantities are in so large a part of an end of their range.
 _CORNER = 0.15
 
@@ -263,7 +265,7 @@ class Control(TaskFamily):
         columns = []
         for i, q in enumerate(self.environment.quantities):
             if q.is_discrete:
-                values = _cell_counts(self.environment)[i] if i < self.environment.hashed else 2
+                values = _COUNTS[q.kind]
                 place = np.clip((shares[:, i] * values).astype(int), 0, values - 1)
                 columns.append(place - 1.0 if q.kind == "level" else place.astype(float))
                 continue
@@ -308,8 +310,7 @@ _ENLARGED = 10.0
 
 def _cell_counts(environment: Environment) -> list[int]:
     """Into how many cells the range of each quantity is cut that decides on the split."""
-    of_kind = {"switch": 2, "level": 3}
-    return [of_kind.get(q.kind, _CELLS) for q in environment.quantities[: environment.hashed]]
+    return [_COUNTS.get(q.kind, _CELLS) for q in environment.quantities[: environment.hashed]]
 
 
 def _split_of(shares: np.ndarray, environment: Environment) -> np.ndarray:

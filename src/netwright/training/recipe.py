@@ -73,7 +73,10 @@ def default_training(shape: TaskShape) -> dict[str, Any]:
     """Settings of a training that suit a family's tasks."""
     if shape.kind == "actions":
         # A hundred rounds of acting, and 24 steps on each.
-        return {"steps": 2_400, "tasks": 128, "validate_every": 240}
+        return {
+            "steps": 2_400, "tasks": 128, "validate_every": 240, "validation_tasks": 100,
+            "warm_up": 20, "weight_decay": 0.0, "average": 0.98,
+        }  # fmt: skip
     return {"steps": 5_000, "tasks": 16, "validate_every": 500}
 
 

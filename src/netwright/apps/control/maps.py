@@ -1,10 +1,12 @@
 """What policies earn over a plane of two of a machine's numbers, as a picture."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from netwright.artifacts import write_file
 from netwright.conditions import ExampleSet
 from netwright.errors import ArtifactError, DataError, MissingExtraError
 from netwright.objectives.rollout import roll_out
@@ -72,8 +74,11 @@ def draw_map(
     Raises:
         DataError: If a name is unknown.
         MissingExtraError: If matplotlib is not installed.
-        ArtifactError: If the file cannot be written.
+        ArtifactError: If the ending is another than .png, or the file cannot be written.
     """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ArtifactError(f"{path} ends in {path.suffix!r}, expected .png.")
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -96,12 +101,9 @@ def draw_map(
             corners_x, corners_y = [left, right, right, left, left], [low, low, high, high, low]
             axis.plot(corners_x, corners_y, color="white", lw=1.2)
     axis.set_title(f"{family.name}: framed is what was trained on", fontsize=9)
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be written ({error.strerror}).") from None
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=120)
+    write_file(path, file.getvalue())
     return path
 
 

@@ -57,7 +57,6 @@ def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) ->
         ("<!--TITLE-->", html.escape(family.name.replace("-", " "))),
     ):
         text = text.replace(mark, content)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, text.encode())
     return path
 

@@ -1,10 +1,12 @@
 """A flight as a moving picture."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 from netwright.apps.control.flight import Flight
 from netwright.apps.control.sketch import ACCENT, SKETCHES, Disc
+from netwright.artifacts import write_file
 from netwright.environments import Environment
 from netwright.errors import ArtifactError, MissingExtraError
 
@@ -50,16 +52,16 @@ def animate(flight: Flight, name: str, environment: Environment, path: str | Pat
         _draw_actions(draw, flight, step, size)
         small = image.resize((size[0] // _FINE, size[1] // _FINE), Image.Resampling.LANCZOS)
         frames.append(small.convert("P", palette=Image.Palette.ADAPTIVE, colors=32))
-    try:
-        frames[0].save(
-            path,
-            save_all=True,
-            append_images=frames[1:],
-            duration=max(20, round(1000 * environment.seconds * every)),
-            loop=0,
-        )
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be written ({error.strerror}).") from None
+    file = io.BytesIO()
+    frames[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=max(20, round(1000 * environment.seconds * every)),
+        loop=0,
+    )
+    write_file(path, file.getvalue())
     return path
 
 
