@@ -4,18 +4,42 @@ import json
 
 import pytest
 import torch
+from children import assert_equals_a_loop_over_modules, random_params
 
-from netwright.architectures import ARCHITECTURES, Conv, TableNet, conv, from_record, mlp, to_record
+from netwright.architectures import (
+    ARCHITECTURES,
+    Conv,
+    ConvNet,
+    Recurrent,
+    Residual,
+    TableNet,
+    Transformer,
+    conv,
+    from_record,
+    mlp,
+    to_record,
+)
+from netwright.child import Child
 from netwright.errors import RunError
+from netwright.export.onnx import export_onnx
 
 EXAMPLES = [
     conv(classes=5), conv(channels=12, depth=3, outputs=2, image=(3, 30, 17)),
     mlp(inputs=4, outputs=1), mlp(inputs=3, hidden=(), classes=4), mlp(inputs=9, hidden=(5,), outputs=2),
-    TableNet(columns=6, hidden=10, ramps=4, classes=3),
+    TableNet(columns=6, hidden=10, ramps=4, classes=3), ConvNet(classes=5),
+    ConvNet((4, 4, 6), (1, 5, 3), (2, 1, 1), (False, True, False), outputs=3, image=(2, 9, 7), norm="none"),
+    ConvNet((3, 3), (), (1, 1), (True, True), classes=3, image=(3, 5, 5), activation="silu"),
+    Residual(inputs=5, outputs=2), Residual(inputs=3, width=7, blocks=3, expansion=1, classes=3),
+    Recurrent(inputs=3, steps=6, outputs=2), Recurrent(2, 5, width=4, layers=2, cell="lstm", classes=3),
+    Transformer(inputs=3, steps=6, outputs=2), Transformer(2, 5, width=6, heads=2, depth=2, classes=3),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("architecture", EXAMPLES, ids=lambda a: json.dumps(to_record(a))[:60])
+def name_of(architecture) -> str:
+    return json.dumps(to_record(architecture))[:60]
+
+
+@pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
 def test_counted_parameters_are_those_of_the_built_module(architecture):
     module = architecture.build()
     assert sum(p.numel() for p in module.parameters()) == architecture.parameters
@@ -26,6 +50,45 @@ def test_counted_parameters_are_those_of_the_built_module(architecture):
 @pytest.mark.parametrize("architecture", EXAMPLES)
 def test_records_survive_json(architecture):
     assert from_record(json.loads(json.dumps(to_record(architecture)))) == architecture
+
+
+@pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
+def test_children_of_different_tasks_equal_a_loop(architecture):
+    child = Child(architecture)
+    torch.manual_seed(0)
+    params = random_params(child, 3)
+    x = torch.rand(3, 2, *architecture.input_shape)
+    assert_equals_a_loop_over_modules(child, params, x, "auto", 1e-5)
+
+
+@pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
+def test_children_run_by_kernels_alone(architecture):
+    plan = Child(architecture).plan(torch.rand(3, 2, *architecture.input_shape))
+    assert plan.how in ("chain", "composite")
+    assert {line.how for line in plan.lines} <= {"kernel", "kernels"}
+
+
+@pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
+def test_modules_can_be_traced(architecture):
+    module = architecture.build()
+    traced = torch.fx.symbolic_trace(module)
+    x = torch.rand(2, *architecture.input_shape)
+    torch.testing.assert_close(traced(x), module(x))
+
+
+NEW = {
+    type(each): each
+    for each in EXAMPLES
+    if type(each) in (ConvNet, Residual, Recurrent, Transformer)
+}
+
+
+@pytest.mark.parametrize("architecture", NEW.values(), ids=name_of)
+def test_networks_export_to_onnx(architecture, tmp_path):
+    network = architecture.build().eval()
+    # Answers of the file are compared with the network's before it is written.
+    path = export_onnx(network, architecture.input_shape, tmp_path / "net.onnx")
+    assert path.stat().st_size > 4 * architecture.parameters
 
 
 def test_every_family_is_among_the_examples():
@@ -48,6 +111,41 @@ def test_the_child_of_the_benchmarks_has_2029_numbers():
             lambda: TableNet(columns=2, hidden=3, ramps=4),
             "`ramps` of table-net is 4, expected 0 to 3",
         ),
+        (
+            lambda: ConvNet((4, 4), (3,), outputs=1),
+            "`kernels` of conv-net has 1 entries for 2 blocks",
+        ),
+        (lambda: ConvNet((), outputs=1), "`channels` of conv-net has 0 entries for 0 blocks"),
+        (lambda: ConvNet((4, 4), (3, 4), outputs=1), r"`kernels\[1\]` of conv-net is 4"),
+        (lambda: ConvNet((4,), strides=(3,), outputs=1), r"`strides\[0\]` of conv-net is 3"),
+        (lambda: ConvNet((4,), skips=(1,), outputs=1), r"`skips\[0\]` of conv-net is 1"),
+        (lambda: ConvNet((4, 0), outputs=1), r"`channels\[1\]` of conv-net is 0"),
+        (lambda: ConvNet((4,), outputs=1, image=(28, 28)), "expected three numbers"),
+        (lambda: ConvNet((4,), outputs=1, image=(1, 0, 2)), "`height` of conv-net is 0"),
+        (lambda: ConvNet((4,), outputs=1, norm="batch"), "`norm` of conv-net is 'batch'"),
+        (lambda: ConvNet((4,), outputs=1, activation="x"), "`activation` of conv-net is 'x'"),
+        (
+            lambda: ConvNet((4, 4), (3, 3), (2, 2), (False, True), outputs=1),
+            r"`skips\[1\]` of conv-net leads around 4 to 4 channels with stride 2",
+        ),
+        (
+            lambda: ConvNet((4, 5), (3, 3), (2, 1), (False, True), outputs=1),
+            "around 4 to 5 channels with stride 1",
+        ),
+        (
+            lambda: ConvNet((1, 1), image=(1, 2, 2), outputs=1),
+            "Block 1 of conv-net normalises a single",
+        ),
+        (lambda: Residual(inputs=2, width=0, outputs=1), "`width` of residual is 0"),
+        (lambda: Residual(inputs=2, outputs=1, activation="x"), "`activation` of residual is 'x'"),
+        (lambda: Recurrent(2, 3, cell="rnn", outputs=1), "`cell` of recurrent is 'rnn'"),
+        (lambda: Recurrent(2, 3, read="first", outputs=1), "`read` of recurrent is 'first'"),
+        (lambda: Recurrent(2, 0, outputs=1), "`steps` of recurrent is 0"),
+        (
+            lambda: Transformer(2, 3, width=6, heads=4, outputs=1),
+            "is 6 with 4 heads, expected a multiple",
+        ),
+        (lambda: Transformer(2, 3, expansion=0, outputs=1), "`expansion` of transformer is 0"),
         (lambda: from_record({"family": "os.system"}), "Architecture 'os.system' is not known"),
         (lambda: from_record({"family": "conv", "colour": 1}), "cannot take these options"),
     ],

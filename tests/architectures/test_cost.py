@@ -13,8 +13,12 @@ from netwright.architectures import (
     Limits,
     TableNet,
     check_cost,
+    conv_space,
     mlp_space,
     parameter_limit,
+    recurrent_space,
+    residual_space,
+    transformer_space,
 )
 from netwright.errors import RunError
 
@@ -36,6 +40,16 @@ def draw(family: str, rng: np.random.Generator) -> Architecture:
             groups=size(2),
         ),
         "mlp": lambda: mlp_space(size(9), outputs=size(9), depth=(0, 4), width=(1, 40)).sample(rng),
+        "conv-net": lambda: conv_space(
+            (size(3), size(13) + 1, size(13) + 1), outputs=size(4), channels=(1, 9)
+        ).sample(rng),
+        "recurrent": lambda: recurrent_space(
+            size(5), size(6), outputs=size(4), width=(1, 12), read=("last", "all")[size(2) - 1]
+        ).sample(rng),
+        "residual": lambda: residual_space(size(9), outputs=size(9), width=(1, 20)).sample(rng),
+        "transformer": lambda: transformer_space(
+            size(5), size(9), outputs=size(4), width=(1, 16)
+        ).sample(rng),
         "table-net": lambda: TableNet(size(9), h := size(12), int(rng.integers(h + 1)), size(5)),
     }
     assert makers.keys() == ARCHITECTURES.keys(), "add the new family here"

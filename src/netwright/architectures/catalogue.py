@@ -4,12 +4,24 @@ from typing import Any
 
 from netwright.architectures.base import Architecture
 from netwright.architectures.conv import Conv
+from netwright.architectures.conv_net import ConvNet
 from netwright.architectures.mlp import MLP
+from netwright.architectures.recurrent import Recurrent
+from netwright.architectures.residual import Residual
 from netwright.architectures.table_net import TableNet
+from netwright.architectures.transformer import Transformer
 from netwright.errors import RunError
 
 # Names live on in run records: never reuse one.
-ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "mlp": MLP, "table-net": TableNet}
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "conv": Conv,
+    "conv-net": ConvNet,
+    "mlp": MLP,
+    "recurrent": Recurrent,
+    "residual": Residual,
+    "table-net": TableNet,
+    "transformer": Transformer,
+}
 
 
 def to_record(architecture: Architecture) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class SearchSpace:
                 f"Architecture {self.family!r} is not known, expected one of {list(ARCHITECTURES)}."
             )
         choices = {name: choice_of(choice) for name, choice in self.choices.items()}
-        object.__setattr__(self, "fixed", dict(self.fixed))
+        fixed = {n: tuple(v) if isinstance(v, list) else v for n, v in self.fixed.items()}
+        object.__setattr__(self, "fixed", fixed)
         object.__setattr__(self, "choices", choices)
         self._check_names()
         # What no choice decides is the same in every member: any of them tells it.
