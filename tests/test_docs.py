@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import netwright as nw
+from netwright.architectures import ARCHITECTURES
 from netwright.conditioners import CONDITIONERS
 from netwright.generators import GENERATORS
 from netwright.learners.catalogue import LEARNERS
@@ -56,7 +57,7 @@ def test_links_between_pages_lead_somewhere(page):
 def test_every_member_of_a_family_is_documented():
     pages = "\n".join(page.read_text() for page in PAGES)
     names = [cls.__name__ for cls in CONDITIONERS.values()]
-    for name in [*GENERATORS, *FAMILIES, *LEARNERS, *names]:
+    for name in [*ARCHITECTURES, *GENERATORS, *FAMILIES, *LEARNERS, *names]:
         assert f"`{name}`" in pages, name
 
 

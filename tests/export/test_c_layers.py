@@ -22,6 +22,7 @@ POINTER = ctypes.POINTER(ctypes.c_float)
         nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.GELU(), nn.Linear(6, 9)),
         nn.Sequential(nn.Linear(2, 3, bias=False)),
         nn.Sequential(nn.Linear(2, 3), nn.Tanh()),
+        nn.Sequential(nn.Linear(3, 5), nn.SiLU(), nn.Linear(5, 2)),
     ],
 )
 def test_the_compiled_network_says_the_same(network, tmp_path):

@@ -14,6 +14,7 @@ _ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.ReLU: "v > 0 ? v : 0",
     nn.Tanh: "tanhf(v)",
     nn.GELU: "0.5f * v * (1.0f + erff(v * 0.70710678f))",
+    nn.SiLU: "v / (1.0f + expf(-v))",
 }
 _TEMPLATE = """\
 /* A fully connected network. Written by netwright {version}.

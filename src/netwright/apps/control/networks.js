@@ -15,6 +15,7 @@ function erf(x) {
 
 const ACTIVATIONS = {
   gelu: (v) => 0.5 * v * (1 + erf(v / Math.SQRT2)),
+  silu: (v) => v / (1 + Math.exp(-v)),
   tanh: Math.tanh,
   relu: (v) => Math.max(0, v),
 };

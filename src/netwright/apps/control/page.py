@@ -19,7 +19,7 @@ from netwright.generators.dense import Dense
 from netwright.hypernetwork import Hypernetwork
 from netwright.tasks.control import Control
 
-_ACTIVATIONS = {nn.GELU: "gelu", nn.Tanh: "tanh", nn.ReLU: "relu"}
+_ACTIVATIONS = {nn.GELU: "gelu", nn.Tanh: "tanh", nn.ReLU: "relu", nn.SiLU: "silu"}
 # How far beyond training sliders go, in half ranges.
 _BEYOND = 0.5
 
