@@ -140,6 +140,7 @@ def test_the_child_of_the_benchmarks_has_2029_numbers():
         (lambda: Residual(inputs=2, outputs=1, activation="x"), "`activation` of residual is 'x'"),
         (lambda: Recurrent(2, 3, cell="rnn", outputs=1), "`cell` of recurrent is 'rnn'"),
         (lambda: Recurrent(2, 3, read="first", outputs=1), "`read` of recurrent is 'first'"),
+        (lambda: Recurrent(2, 3, read="all", classes=2), "reads `all` steps with classes"),
         (lambda: Recurrent(2, 0, outputs=1), "`steps` of recurrent is 0"),
         (
             lambda: Transformer(2, 3, width=6, heads=4, outputs=1),

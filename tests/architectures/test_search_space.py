@@ -18,10 +18,11 @@ from netwright.architectures import (
     mlp_space,
     recurrent_space,
     residual_space,
+    to_record,
     transformer_space,
 )
 from netwright.errors import RunError
-from netwright.splits import SPLITS
+from netwright.splits import SPLITS, split_of_record
 
 SPACES = {
     "mlp": mlp_space(6, outputs=3),
@@ -211,6 +212,8 @@ def test_what_differs_from_what_is_fixed_or_chosen_is_no_member(other):
         space.mutate(other, rng_of(0))
 
 
+# A part that the only member of a space is not of.
+ABSENT = "test" if split_of_record(to_record(MLP(2, (8,), outputs=1))) == "train" else "train"
 FIXED = {"inputs": 6, "outputs": 3}
 LAYERS = {"depth": [1, 2], "hidden": [8]}
 
@@ -227,6 +230,18 @@ LAYERS = {"depth": [1, 2], "hidden": [8]}
         (lambda: SearchSpace("mlp", FIXED, {**LAYERS, "activation": 3}), "3 is no choice"),
         (lambda: SearchSpace("mlp", FIXED, {**LAYERS, "activation": []}), "expected one or more"),
         (lambda: SearchSpace.from_record({"family": "mlp"}), "expected exactly `family`"),
+        (lambda: conv_space((3, 8, 8), outputs=2, skips=(True,)), "Allow choices that go together"),
+        (
+            lambda: transformer_space(2, 3, outputs=1, width=(65, 300), heads=(130,)).smallest(),
+            "No small member of a space of transformer",
+        ),
+        (lambda: transformer_space(2, 3, outputs=1, width=[6], heads=(4,)), "6 with 4 heads"),
+        (
+            lambda: mlp_space(2, outputs=1, depth=[1], width=[8], activations=["relu"]).sample(
+                rng_of(0), split=ABSENT
+            ),
+            "no member one change away",
+        ),
         (lambda: Uniform(3, 2), "3 to 2 is no range"),
         (lambda: LogUniform(0, 2), "`low` of a logarithmic choice is 0"),
         (lambda: mlp_space(6, outputs=3).sample(rng_of(0), split="dev"), "`split` is 'dev'"),

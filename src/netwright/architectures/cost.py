@@ -45,6 +45,11 @@ class Limits:
     bytes: int | None = None
     activation_bytes: int | None = None
 
+    def __str__(self) -> str:
+        """Such as "at most 4,096 bytes"."""
+        told = [f"at most {v:,} {name}" for name, v in vars(self).items() if v is not None]
+        return " and ".join(told) or "any cost"
+
     def allow(self, cost: Cost) -> bool:
         """Whether a cost is within all limits."""
         return not self.excess(cost)

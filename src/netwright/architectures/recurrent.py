@@ -67,6 +67,12 @@ class Recurrent(Architecture):
                     f"`{name}` of recurrent is {getattr(self, name)!r}, expected one of {list(known)}."
                 )
 
+        if self.read == "all" and self.classes is not None:
+            raise RunError(
+                "recurrent reads `all` steps with classes of its own, expected `outputs`: a class head reads "
+                'vectors. Pass `outputs=`, or `read="last"`.'
+            )
+
     def walk(self, meter: Meter) -> None:
         """Layer by layer as torch runs them step by step; then the head."""
         width, steps, gates = self.width, self.steps, _CELLS[self.cell][1] * self.width

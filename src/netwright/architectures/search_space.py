@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -12,13 +11,12 @@ from netwright.architectures.base import Architecture
 from netwright.architectures.catalogue import ARCHITECTURES, to_record
 from netwright.architectures.choices import Choice, choice_of
 from netwright.architectures.cost import Cost, Limits, Unit
+from netwright.architectures.options import DEPTH, changed, crossed, drawn, grid, own
 from netwright.errors import RunError
 from netwright.splits import SPLITS, Split, split_of_record
 
-DEPTH = "depth"
 _TRIES = 1000
 _STEPS = 40  # of a walk from the smallest member, where draws at random are nearly all too large
-_FEW = 64  # values that are tried one by one
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class SearchSpace:
         member = self._draw(np.random.default_rng(0), known=False)
         common = {name: v for name, v in vars(member).items() if name not in choices}
         object.__setattr__(self, "_common", common)
+        self._draw(np.random.default_rng(0))
 
     def sample(
         self,
@@ -95,12 +94,12 @@ class SearchSpace:
         for step in range(_TRIES):
             if step >= _STEPS and fits(found):
                 return found
-            changed = self.mutate(found, rng)
-            if limits.allow(changed.cost):
-                found = changed
+            other = self.mutate(found, rng)
+            if limits.allow(other.cost):
+                found = other
         raise RunError(
             f"No {self.family} of the {split or 'whole'} part of the space was found in {2 * _TRIES:,} draws with "
-            f"{_told(limits)}. Allow more choices, or a larger cost."
+            f"{limits}. Allow more choices, or a larger cost."
         )
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
@@ -109,11 +108,11 @@ class SearchSpace:
         Raises:
             RunError: If it is no member, or the only one.
         """
-        self._check_member(architecture)
+        now = self._chosen(architecture)
         varied = [name for name, choice in self.choices.items() if len(choice) > 1]
         for _ in range(_TRIES if varied else 0):
             name = varied[int(rng.integers(len(varied)))]
-            options = self._changed(self._chosen(architecture), name, rng)
+            options = changed(now, name, self.choices, self._layered, rng)
             found = self._member(options, keep=name)
             if found is not None and found != architecture:
                 return found
@@ -130,21 +129,9 @@ class SearchSpace:
         Raises:
             RunError: If one of them is no member.
         """
-        for parent in (one, other):
-            self._check_member(parent)
         parents = [self._chosen(one), self._chosen(other)]
         for _ in range(_TRIES):
-            options = {name: parents[int(rng.integers(2))][name] for name in parents[0]}
-            if layers := self._layered:
-                # Of each layer everything comes from the same parent, of those that have it.
-                depth = len(options[layers[0]])
-                of = [
-                    [parent for parent in parents if len(parent[layers[0]]) > i]
-                    for i in range(depth)
-                ]
-                chosen = [have[int(rng.integers(len(have)))] for have in of]
-                for name in layers:
-                    options[name] = [parent[name][i] for i, parent in enumerate(chosen)]
+            options = crossed(parents, self._layered, rng)
             if (found := self._member(options)) is not None:
                 return found
         # Where the two have little in common, one of them is their only crossing.
@@ -164,8 +151,7 @@ class SearchSpace:
             all(value in choice for value in options[name])
             if name in layers
             else options[name] in choice
-            for name, choice in self.choices.items()
-            if not (layers and name == DEPTH)
+            for name, choice in own(self.choices, layers).items()
         )
 
     def split_of(self, architecture: Architecture) -> Split:
@@ -199,7 +185,13 @@ class SearchSpace:
         units = sorted((unit.name for unit in fields(Cost)), key=lambda unit: unit != by)
         if units[0] != by:
             raise RunError(f"`by` is {by!r}, expected one of {units}.")
-        candidates = self._all(self.choices, extremes_only=True)
+        coupled = ARCHITECTURES[self.family].coupled
+        candidates = list(self._all(self.choices, extremes_only=True, whole=coupled))
+        if not candidates:
+            raise RunError(
+                f"No small member of a space of {self.family} was found, expected one among the least values "
+                f"of {list(coupled)}. Allow choices that go together."
+            )
         return min(candidates, key=lambda found: [getattr(found.cost, unit) for unit in units])
 
     def record(self) -> dict[str, Any]:
@@ -247,28 +239,17 @@ class SearchSpace:
                 "Give a list of one value for what does not vary."
             )
 
-    def _check_member(self, architecture: Architecture) -> None:
-        if architecture not in self:
-            raise RunError(
-                f"{architecture} is no member of the space, expected one: {self.record()}."
-            )
-
     def _draw(self, rng: np.random.Generator, *, known: bool = True) -> Architecture:
-        layers = self._layered
         for _ in range(_TRIES):
-            depth = self.choices[DEPTH].draw(rng) if layers else 0
-            options = {
-                name: [choice.draw(rng) for _ in range(depth)]
-                if name in layers
-                else choice.draw(rng)
-                for name, choice in self.choices.items()
-                if not (layers and name == DEPTH)
-            }
+            options = drawn(self.choices, self._layered, rng)
             found = self._member(options, known=known)
             if found is not None:
                 return found
         # Says what is wrong with one that stands for all.
-        return self._make(options)
+        raise RunError(
+            f"No member in {_TRIES:,} draws of a space of {self.family}: {self._make(options)} is none. "
+            "Allow choices that go together."
+        )
 
     def _make(self, options: Mapping[str, Any], *, keep: str | None = None) -> Architecture:
         kind = ARCHITECTURES[self.family]
@@ -288,56 +269,17 @@ class SearchSpace:
 
     def _chosen(self, architecture: Architecture) -> dict[str, Any]:
         """The options of a member that are chosen."""
+        if architecture not in self:
+            raise RunError(
+                f"{architecture} is no member of the space, expected one: {self.record()}."
+            )
         options = vars(architecture)
-        return {
-            name: list(options[name]) if name in self._layered else options[name]
-            for name in self.choices
-            if not (self._layered and name == DEPTH)
-        }
+        return {name: options[name] for name in own(self.choices, self._layered)}
 
-    def _changed(
-        self, options: dict[str, Any], name: str, rng: np.random.Generator
-    ) -> dict[str, Any]:
-        choice, layers = self.choices[name], self._layered
-        if layers and name == DEPTH:
-            depth = len(options[layers[0]])
-            target = choice.near(depth, rng)
-            while depth < target:
-                place = int(rng.integers(depth + 1))
-                for each in layers:
-                    options[each].insert(place, self.choices[each].draw(rng))
-                depth += 1
-            while depth > target:
-                place = int(rng.integers(depth))
-                for each in layers:
-                    del options[each][place]
-                depth -= 1
-        elif name not in layers:
-            options[name] = choice.near(options[name], rng)
-        elif options[name]:
-            place = int(rng.integers(len(options[name])))
-            options[name][place] = choice.near(options[name][place], rng)
-        return options
-
-    def _all(
-        self, choices: Mapping[str, Choice], *, extremes_only: bool = False
-    ) -> Iterator[Architecture]:
-        """Every member; or those with extreme values, the same in all layers."""
-        layers = self._layered
-        coupled = ARCHITECTURES[self.family].coupled
-        tried = [
-            choice.values
-            if not extremes_only or (name in (DEPTH, *coupled) and len(choice) <= _FEW)
-            else choice.extremes
-            for name, choice in choices.items()
-        ]
-        for values in product(*tried):
-            options = dict(zip(choices, values, strict=True))
-            if layers:
-                depth = options.pop(DEPTH)
-                options.update((name, [options[name]] * depth) for name in layers)
-            found = self._member(options)
-            if found is not None:
+    def _all(self, choices: Mapping[str, Choice], **how: Any) -> Iterator[Architecture]:
+        """Members of the grid."""
+        for options in grid(choices, self._layered, **how):
+            if (found := self._member(options)) is not None:
                 yield found
 
     def _small_enough(self, limits: Limits) -> Architecture:
@@ -352,11 +294,6 @@ class SearchSpace:
             if limits.allow(found.cost):
                 return found
         raise RunError(
-            f"No {self.family} of the space has {_told(limits)}: the smallest has "
+            f"No {self.family} of the space has {limits}: the smallest has "
             f"{limits.excess(smallest[0].cost)}. Raise the limit, or allow smaller choices."
         )
-
-
-def _told(limits: Limits) -> str:
-    parts = [f"at most {v:,} {name}" for name, v in vars(limits).items() if v is not None]
-    return " and ".join(parts) or "any cost"

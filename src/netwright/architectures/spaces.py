@@ -66,7 +66,7 @@ def conv_space(
         channels: Of each block: (low, high), of which each doubling is as likely, or a list.
         kernels: What the width of each block's kernel may be.
         strides: What each block's stride may be.
-        skips: Whether a short cut may lead around a block: (False,), (True,) or both. A block that one is
+        skips: Whether a short cut may lead around a block: (False,), or (False, True). A block that one is
             drawn for is given as many channels as the block before, and stride 1.
         norms: `none`, `group` or both.
         activations: Names of activations.
