@@ -19,6 +19,7 @@ from netwright.architectures import (
     mlp,
     to_record,
 )
+from netwright.architectures.transformer import SelfAttention
 from netwright.child import Child
 from netwright.errors import RunError
 from netwright.export.onnx import export_onnx
@@ -33,6 +34,53 @@ EXAMPLES = [
     Recurrent(inputs=3, steps=6, outputs=2), Recurrent(2, 5, width=4, layers=2, cell="lstm", classes=3),
     Transformer(inputs=3, steps=6, outputs=2), Transformer(2, 5, width=6, heads=2, depth=2, classes=3),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("architecture", "silent"),
+    [
+        (Residual(inputs=5, width=6, blocks=2, outputs=2), ["narrow"]),
+        (Transformer(inputs=5, steps=3, width=6, heads=2, outputs=2), ["narrow", "out"]),
+        (ConvNet((3, 3), (3, 1), (1, 1), (True, True), outputs=2, image=(3, 5, 5)), ["norm"]),
+    ],
+)
+def test_short_cuts_lead_around_blocks_that_say_nothing(architecture, silent):
+    module = architecture.build()
+    for path, part in module.named_modules():
+        if path.rpartition(".")[2] in silent and path.startswith(("block", "attend")):
+            part.weight.data.zero_()
+            part.bias.data.zero_()
+    without = [
+        part
+        for name, part in module.named_children()
+        if "block" not in name and "attend" not in name
+    ]
+    x = torch.rand(4, *architecture.input_shape)
+    torch.testing.assert_close(module(x), torch.nn.Sequential(*without)(x))
+
+
+def test_attention_is_that_of_torch():
+    own, torchs = SelfAttention(6, 3), torch.nn.MultiheadAttention(6, 3, batch_first=True)
+    torch.nn.init.normal_(torchs.in_proj_bias)
+    own.project.weight, own.project.bias = torchs.in_proj_weight, torchs.in_proj_bias
+    own.out = torchs.out_proj
+    x = torch.rand(4, 5, 6)
+    torch.testing.assert_close(own(x), torchs(x, x, x)[0])
+
+
+def test_transformers_and_recurrent_networks_know_the_order_of_steps():
+    x = torch.rand(4, 5, 3)
+    for architecture in (Transformer(3, 5, outputs=2), Recurrent(3, 5, outputs=2)):
+        module = architecture.build()
+        assert (module(x) - module(x.flip(1))).abs().max() > 1e-3
+
+
+def test_recurrent_networks_read_the_last_step_or_all():
+    every, last = Recurrent(3, 5, outputs=2, read="all").build(), Recurrent(3, 5, outputs=2).build()
+    last.load_state_dict(every.state_dict())
+    x = torch.rand(4, 5, 3)
+    assert every(x).shape == (4, 5, 2)
+    torch.testing.assert_close(every(x)[:, -1], last(x))
 
 
 def name_of(architecture) -> str:

@@ -9,9 +9,13 @@ from netwright.architectures import (
     MLP,
     Architecture,
     Conv,
+    ConvNet,
     Cost,
     Limits,
+    Recurrent,
+    Residual,
     TableNet,
+    Transformer,
     check_cost,
     conv_space,
     mlp_space,
@@ -63,6 +67,24 @@ def test_cost_is_what_the_built_module_measures(family, seed):
 
     assert architecture.cost == measured_cost(architecture.build(), architecture.input_shape)
     assert architecture.parameters == architecture.cost.parameters
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        # Each is at its largest where others are not: in a norm, at the end, in scores, where heads join.
+        Residual(inputs=1, width=1, blocks=1, expansion=1, outputs=1),
+        Recurrent(inputs=1, steps=1, width=2, layers=9, outputs=1),
+        Recurrent(inputs=1, steps=1, width=2, layers=12, cell="lstm", outputs=1),
+        Transformer(inputs=1, steps=9, width=2, heads=2, outputs=1),
+        Transformer(inputs=1, steps=2, width=3, heads=3, depth=3, outputs=1),
+        Transformer(inputs=1, steps=1, width=1, heads=1, expansion=1, outputs=1),
+        ConvNet((1,), (1,), (1,), (True,), outputs=1, image=(1, 2, 1)),
+        MLP(inputs=3, hidden=(), outputs=2),
+    ],
+)
+def test_cost_is_measured_where_it_peaks_elsewhere(architecture):
+    assert architecture.cost == measured_cost(architecture.build(), architecture.input_shape)
 
 
 def test_a_billion_parameters_are_refused_before_any_is_made():

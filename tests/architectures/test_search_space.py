@@ -11,6 +11,7 @@ from netwright.architectures import (
     ConvNet,
     Limits,
     LogUniform,
+    OneOf,
     SearchSpace,
     Transformer,
     Uniform,
@@ -113,10 +114,12 @@ def test_samples_keep_to_limits(space):
 
 
 def test_what_nearly_all_members_are_too_large_for_is_found():
-    space = mlp_space(6, outputs=3, depth=(1, 12), width=(1, 4096))
-    # One draw in 10^5 is so small.
-    most = Limits(bytes=60)
-    assert space.sample(rng_of(0), most=most).cost.bytes <= 60
+    space = mlp_space(6, outputs=3, depth=(4, 12), width=(1, 4096))
+    # Of a million draws few are so small.
+    most = Limits(bytes=150)
+    drawn = {space.sample(rng_of(seed), most=most) for seed in range(3)}
+    assert max(member.cost.bytes for member in drawn) <= 150
+    assert len(drawn) > 1
 
 
 def test_the_smallest_costs_least_of_all():
@@ -195,6 +198,24 @@ def test_depth_is_uniform_and_widths_are_log_uniform():
     widths = np.array([width for m in drawn for width in m.hidden])
     octaves = np.histogram(widths, [8, 16, 32, 64, 128])[0] / len(widths)
     assert np.allclose(octaves, 0.25, atol=0.03)
+
+
+def test_a_choice_of_numbers_has_an_order_and_knows_them_from_truths():
+    choice = OneOf((5, 1, 3))
+    assert choice.extremes == (1, 5)
+    assert {choice.near(1, rng_of(seed)) for seed in range(9)} == {3}
+    assert {choice.near(3, rng_of(seed)) for seed in range(9)} == {1, 5}
+    assert 1 in choice
+    assert True not in choice
+
+
+@pytest.mark.parametrize("choice", [Uniform(2, 9), LogUniform(2, 9)])
+def test_what_is_near_is_another_value_close_by(choice):
+    for value in choice.values:
+        found = {choice.near(value, rng_of(seed)) for seed in range(40)}
+        assert value not in found
+        assert all(each in choice and value / 2 - 1 <= each <= 2 * value for each in found)
+        assert len(found) > 1 or value in (2, 9)
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ class TableNet(Architecture):
         """The squash, the hidden layer, its ramps and bumps, all side by side, then the head."""
         columns, hidden, bumps = self.columns, self.hidden, self.hidden - self.ramps
         both = columns + hidden
-        # Each elementwise step of the squash is alive together with the next one.
-        meter.layer(columns, beside=columns)
+        # Its steps hold less than what follows.
+        meter.layer(columns)
         # From here on the squashed columns stay alive, with what the hidden layer made.
         meter.linear(columns, hidden)
         meter.peak(columns + self.ramps + 2 * bumps)
