@@ -21,6 +21,7 @@ from netwright.architectures import (
 )
 from netwright.architectures.transformer import SelfAttention
 from netwright.child import Child
+from netwright.emission import Film, LowRank
 from netwright.errors import RunError
 from netwright.export.onnx import export_onnx
 
@@ -107,6 +108,16 @@ def test_children_of_different_tasks_equal_a_loop(architecture):
     params = random_params(child, 3)
     x = torch.rand(3, 2, *architecture.input_shape)
     assert_equals_a_loop_over_modules(child, params, x, "auto", 1e-5)
+
+
+@pytest.mark.parametrize("emission", [LowRank(2), Film()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
+def test_children_with_corrected_weights_equal_a_loop(architecture, emission):
+    child = Child(architecture, emissions=[("*weight*", emission)])
+    torch.manual_seed(0)
+    params = random_params(child, 3)
+    x = torch.rand(3, 2, *architecture.input_shape)
+    assert_equals_a_loop_over_modules(child, params, x, "auto", 1e-4)
 
 
 @pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)

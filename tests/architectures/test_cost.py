@@ -37,7 +37,7 @@ def draw(family: str, rng: np.random.Generator) -> Architecture:
 
     makers = {
         "conv": lambda: Conv(
-            channels=2 * size(4),
+            channels=4 * size(3),
             depth=size(4),
             outputs=size(5),
             image=(size(3), size(17), size(17)),
