@@ -13,7 +13,7 @@ def split_of_record(record: Mapping[str, Any]) -> Split:
     """8 of 10 records are for training, 1 for validation, 1 for testing: by a hash of the record alone.
 
     >>> split_of_record({"family": "mlp", "hidden": [8]})
-    'train'
+    'validation'
     """
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     tenth = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 10
