@@ -28,6 +28,7 @@ DRAWING = [
         "factors",
         "layers",
         "child",
+        "graph",
         "initialisation",
         "anchors",
         "architectures",

@@ -15,11 +15,15 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(size, 2 * size)
         self.out = nn.Linear(size, size)
 
-    def forward(self, a: Tensor, b: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend; `mask` [T, B] is True where a token of b is real."""
+    def forward(
+        self, a: Tensor, b: Tensor, mask: Tensor | None, bias: Tensor | None = None
+    ) -> Tensor:
+        """Attend; `mask` [T, B] is True where a token of b is real, `bias` [T, heads, A, B] is added to scores."""
         q = self._split(self.query(a))
         k, v = (self._split(part) for part in self.key_value(b).chunk(2, dim=-1))
         allowed = None if mask is None else mask[:, None, None, :]
+        if bias is not None:
+            allowed = bias if allowed is None else bias.masked_fill(~allowed, float("-inf"))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
         out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out
@@ -54,10 +58,14 @@ class SetBlock(nn.Module):
         *,
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
+        bias: Tensor | None = None,
     ) -> Tensor:
-        """Update tokens [T, A, E] (real where mask [T, A]) given a context [T, B, E]."""
+        """Update tokens [T, A, E] (real where mask [T, A]) given a context [T, B, E].
+
+        `bias` [T, heads, A, A] is added to the scores of tokens for each other.
+        """
         x = self.norm_self(tokens)
-        tokens = tokens + self.attend_self(x, x, mask)
+        tokens = tokens + self.attend_self(x, x, mask, bias)
         if self.attend_cross is not None and self.norm_cross is not None:
             assert context is not None
             tokens = tokens + self.attend_cross(self.norm_cross(tokens), context, context_mask)

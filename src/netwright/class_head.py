@@ -1,5 +1,6 @@
 """The rows of a class head: a closed form, a generated residual, or both."""
 
+import copy
 from collections.abc import Mapping
 from typing import Literal
 
@@ -57,6 +58,13 @@ class ClassHead(nn.Module):
                 reads_anchor=self.anchor is not None,
             )
         )
+
+    def for_child(self, child: Child) -> "ClassHead":
+        """The same head, with the same learned numbers, for a child that reads out another number of features."""
+        other = copy.copy(self)
+        other.space = child.space.select(lambda spec: spec.has_class_axis)
+        other.name = str(child.class_head)
+        return other
 
     def forward(
         self,

@@ -204,11 +204,7 @@ class Texts:
 
     def rows(self, index: Tensor | slice) -> "Texts":
         """The texts that `index` selects."""
-        if isinstance(index, slice):
-            return Texts(self.values[index])
-        if index.dtype == torch.bool:
-            index = index.nonzero().flatten()
-        return Texts([self.values[i] for i in index.tolist()])
+        return Texts(_chosen(self.values, index))
 
     def check(self, name: str = "description") -> None:
         """Refuse a text without any word.
@@ -225,6 +221,53 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Architectures:
+    """What each of T networks is to look like.
+
+    Args:
+        values: T architectures (see `netwright.architectures`), or modules of the user's own.
+
+    Raises:
+        ConditionError: If they are one architecture, or texts.
+    """
+
+    values: tuple[Any, ...]
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        if isinstance(values, str) or not isinstance(values, Sequence) or any(
+            isinstance(value, str) for value in values
+        ):
+            raise ConditionError(
+                f"The architectures are {shorten(repr(values), 60)}, expected a list with one architecture per "
+                "task. Put a single one in brackets."
+            )
+        object.__setattr__(self, "values", tuple(values))
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        return len(self.values)
+
+    def to(self, target: torch.device | str | torch.dtype) -> "Architectures":
+        """The same: architectures are on no device and of no type."""
+        return self
+
+    def rows(self, index: Tensor | slice) -> "Architectures":
+        """The architectures that `index` selects."""
+        return Architectures(_chosen(self.values, index))
+
+    def check(self, name: str = "architecture") -> None:
+        """Nothing to refuse: an architecture has checked itself."""
+
+    def groups(self) -> dict[Any, list[int]]:
+        """The tasks of each architecture, in the order in which architectures first appear."""
+        found: dict[Any, list[int]] = {}
+        for task, value in enumerate(self.values):
+            found.setdefault(value, []).append(task)
+        return found
+
+
+@dataclass(frozen=True)
 class Condition:
     """What T networks are written from; a kind of condition that is absent is None.
 
@@ -237,6 +280,7 @@ class Condition:
         hyperparameters: Settings of a training, [T, D], float.
         input: What the network is to be run on itself, one per task, [T, *], float.
         noise: Standard normal numbers that tell networks of one condition apart, [T, D], float.
+        architecture: What each network is to look like.
     """
 
     examples: ExampleSet | None = None
@@ -247,6 +291,7 @@ class Condition:
     hyperparameters: Tensor | None = None
     input: Tensor | None = None
     noise: Tensor | None = None
+    architecture: Architectures | None = None
 
     @property
     def tasks(self) -> int:
@@ -254,7 +299,7 @@ class Condition:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:
-                return value.tasks if isinstance(value, ExampleSet | Texts) else len(value)
+                return len(value) if isinstance(value, Tensor) else int(value.tasks)
         raise ConditionError(
             "The condition is empty, expected at least one of "
             f"{[field.name for field in fields(self)]}. Give a support set, for instance."
@@ -271,12 +316,12 @@ class Condition:
     def rows(self, index: Tensor | slice) -> "Condition":
         """The tasks that `index` selects; the task axis stays."""
         chosen: dict[str, Any] = {
-            name: value.rows(index) if isinstance(value, ExampleSet | Texts) else value[index]
+            name: value[index] if isinstance(value, Tensor) else value.rows(index)
             for name, value in self.present().items()
         }
         return replace(self, **chosen)
 
-    def present(self) -> dict[str, "ExampleSet | Texts | Tensor"]:
+    def present(self) -> dict[str, "ExampleSet | Texts | Architectures | Tensor"]:
         """The kinds of condition that are there, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
@@ -293,15 +338,25 @@ class Condition:
             if isinstance(value, ExampleSet):
                 check_shape(f"{name}.x", value.x, "T N *", T=tasks)
                 value.check(name)
-            elif isinstance(value, Texts):
+            elif not isinstance(value, Tensor):
                 if value.tasks != tasks:
+                    what = "texts" if isinstance(value, Texts) else "architectures"
                     raise ConditionError(
-                        f"`{name}` holds {value.tasks} texts for {tasks} tasks, expected one for each."
+                        f"`{name}` holds {value.tasks} {what} for {tasks} tasks, expected one for each."
                     )
                 value.check(name)
             else:
                 check_shape(name, value, "T *", T=tasks)
                 _check_finite(name, value)
+
+
+def _chosen(values: tuple[Any, ...], index: Tensor | slice) -> tuple[Any, ...]:
+    """The values that an index of tensors selects."""
+    if isinstance(index, slice):
+        return values[index]
+    if index.dtype == torch.bool:
+        index = index.nonzero().flatten()
+    return tuple(values[i] for i in index.tolist())
 
 
 _HINT_OF_FINITE = "Replace or leave out what is missing before a network is written from it."

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from netwright._version import __version__
 from netwright.architectures import Architecture, from_record, to_record
 from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
-from netwright.conditions import Condition, ExampleSet, Texts
+from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.errors import ArtifactError
 from netwright.shapes import describe_shape
 
@@ -208,7 +208,7 @@ def condition_digest(condition: Condition) -> str:
     """Digest of everything in a condition, padding and the order of examples included."""
     sha = hashlib.sha256()
     for name, value in condition.present().items():
-        if isinstance(value, Texts):
+        if isinstance(value, Texts | Architectures):
             sha.update(f"{name} {value.values!r}".encode())
             continue
         parts = _parts_of(value) if isinstance(value, ExampleSet) else [value]

@@ -1,8 +1,9 @@
 """The network that writes networks: conditioner, generator and child in one."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -18,14 +19,17 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.ensemble import Averages, GeneratedEnsemble
 from netwright.errors import RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
+from netwright.execution import Precision
 from netwright.generators import (
     GENERATORS,
+    Graph,
     StochasticGenerator,
     WeightDistribution,
     WeightGenerator,
     Written,
 )
 from netwright.generators.base import INITIAL_DELTA
+from netwright.graph import requested_graph
 from netwright.initialisation import Initialisation, measure_initialisation
 from netwright.sampling import check_single, draw_ensemble
 from netwright.writer import Writer
@@ -91,6 +95,8 @@ class Hypernetwork(Writer):
             base |= {
                 s.name: torch.zeros_like(base[s.name]) for s in child.space.tensors if s.std > 0
             }
+        if generator.reads_graph:
+            options = {"graph": requested_graph(child.architecture or child.template), **options}
         try:
             # Each generator takes its own options beside these.
             self.generator: WeightGenerator = generator(  # type: ignore[call-arg]
@@ -283,29 +289,41 @@ class Hypernetwork(Writer):
         )
 
     def for_child(self, child: Child) -> "Hypernetwork":
-        """The same hypernetwork, with the same learned numbers, writing children of other widths.
+        """The same hypernetwork, with the same learned numbers, writing another child.
 
         Args:
-            child: Of the same tensors, connected in the same way, as the one that it was made for.
+            child: Of any architecture, if the generator reads graphs; else of the same tensors, connected in the
+                same way, as the one that it was made for.
 
         Raises:
-            RunError: If the generator has numbers that fit one width only.
+            RunError: If the generator has numbers that fit one width only, or never saw some operation.
             ShapeError: If the child has other tensors, or class rows of another length.
+            UnsupportedChildError: If the generator reads graphs, and the child cannot be traced.
         """
-        rows = [spec for spec in child.space.tensors if spec.has_class_axis]
-        own = [spec for spec in self.child.space.tensors if spec.has_class_axis]
-        if [(r.name, r.shape[1:]) for r in rows] != [(r.name, r.shape[1:]) for r in own]:
-            raise ShapeError(
-                f"The child has class rows {[(r.name, r.shape[1:]) for r in rows]}, expected "
-                f"{[(r.name, r.shape[1:]) for r in own]}. Keep the width of what the head reads."
-            )
+        body = child.space.select(lambda spec: not spec.has_class_axis)
         other = copy.copy(self)
         other._modules = dict(self._modules)
-        other.generator = self.generator.for_space(
-            child.space.select(lambda spec: not spec.has_class_axis)
+        other.class_head = _class_head_for(self, child)
+        other.generator = (
+            self.generator.for_graph(body, requested_graph(child.architecture or child.template))
+            if isinstance(self.generator, Graph)
+            else self.generator.for_space(body)
         )
         other.child = child
         return other
+
+    def for_architecture(self, architecture: Hashable) -> "Hypernetwork":
+        """As `for_child`, for what `netwright.architectures` describes; of the last thousands the child is kept.
+
+        Raises:
+            RunError: If it is too large, or the generator cannot write it.
+        """
+        if architecture == self.child.architecture:
+            return self
+        child = _child_of(architecture, self.child.precision)
+        if child.training != self.training:
+            child.train(self.training)
+        return self.for_child(child)
 
     @torch.no_grad()
     def generate_many(
@@ -329,6 +347,8 @@ class Hypernetwork(Writer):
         """
         condition.check()
         self.conditioner.check(condition)
+        if condition.architecture is not None and set(condition.architecture.values) != {self.child.architecture}:
+            return self._generate_sizes(condition, labels, max_bytes)
         was_training = self.training
         # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
         tasks = condition.tasks
@@ -349,6 +369,21 @@ class Hypernetwork(Writer):
             return networks
         finally:
             self.train(was_training)
+
+    def _generate_sizes(
+        self, condition: Condition, labels: Sequence[Sequence[str]], max_bytes: int | None
+    ) -> list[GeneratedNetwork]:
+        """Networks of the architectures that are asked for, each group by what writes it."""
+        assert condition.architecture is not None
+        found: dict[int, GeneratedNetwork] = {}
+        for architecture, tasks in condition.architecture.groups().items():
+            networks = self.for_architecture(architecture).eval().generate_many(
+                condition.rows(torch.tensor(tasks)),
+                labels=[labels[t] for t in tasks] if labels else (),
+                max_bytes=max_bytes,
+            )
+            found.update(zip(tasks, networks, strict=True))
+        return [found[t] for t in range(condition.tasks)]
 
     def generate(
         self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()
@@ -435,6 +470,34 @@ class Hypernetwork(Writer):
             labels=labels,
             preparation=self.preparation,
         )
+
+
+@lru_cache(maxsize=4096)
+def _child_of(architecture: Hashable, precision: Precision) -> Child:
+    # Its initial numbers are never used: none may come out of the caller's random state.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Child(architecture, precision=precision)  # type: ignore[arg-type]
+
+
+def _class_head_for(hypernetwork: Hypernetwork, child: Child) -> ClassHead | None:
+    """The class head of a hypernetwork, for another child.
+
+    Raises:
+        ShapeError: If it has learned rows, and those of the child are of another length.
+    """
+    head = hypernetwork.class_head
+    rows = [spec for spec in child.space.tensors if spec.has_class_axis]
+    own = [spec for spec in hypernetwork.child.space.tensors if spec.has_class_axis]
+    leaves = [spec.name.rpartition(".")[2] for spec in rows]
+    fits = [(r.name, r.shape[1:]) for r in rows] == [(r.name, r.shape[1:]) for r in own]
+    if not fits and (head is None or leaves != [s.name.rpartition(".")[2] for s in own] or head.residual is not None):
+        raise ShapeError(
+            f"The child has class rows {[(r.name, r.shape[1:]) for r in rows]}, expected "
+            f"{[(r.name, r.shape[1:]) for r in own]}. Keep the width of what the head reads, or train with "
+            'head="anchor-only", which has no rows of its own.'
+        )
+    return head if head is None or fits else head.for_child(child)
 
 
 def _conditioner_of(

@@ -29,7 +29,8 @@ class Prototype(Anchor):
     def forward(self, features: Tensor, examples: ExampleSet) -> tuple[Tensor, Tensor]:
         """Weight [T, C, F] and bias [T, C]; a class without examples gets zeros."""
         means = class_means(features, examples)
-        sharpness = self.log_sharpness.exp()
+        # Distances grow with the number of features: children of other widths are as sharp.
+        sharpness = self.log_sharpness.exp() * (self.features / features.shape[-1])
         return 2 * sharpness * means, -sharpness * means.square().sum(dim=-1)
 
 

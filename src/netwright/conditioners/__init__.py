@@ -3,6 +3,7 @@
 `CONDITIONERS` turns the names in run records into classes; a name is never reused.
 """
 
+from netwright.conditioners.architecture import Architecture
 from netwright.conditioners.base import Conditioner, Embedding
 from netwright.conditioners.compose import Compose
 from netwright.conditioners.context import Context
@@ -16,6 +17,7 @@ from netwright.conditioners.noise import Noise
 from netwright.conditioners.preference import Preference
 
 CONDITIONERS: dict[str, type[Conditioner]] = {
+    "architecture": Architecture,
     "context": Context,
     "description": Description,
     "examples": Examples,
@@ -29,6 +31,7 @@ CONDITIONERS: dict[str, type[Conditioner]] = {
 
 __all__ = [
     "CONDITIONERS",
+    "Architecture",
     "Compose",
     "Conditioner",
     "Context",

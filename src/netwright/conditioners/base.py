@@ -1,6 +1,7 @@
 """What reads a condition."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,27 @@ class Embedding:
         tokens: Tokens of what the condition is made of (classes, examples, sources), [T, M, E].
         mask: True where a token is real, [T, M].
         classes: Tokens of exchangeable classes, [T, C, E], where the condition has classes.
+        operations: Tokens of the operations of the children that are to be written, [T, M, E], where a generator
+            that reads graphs has made them already.
     """
 
     z: Tensor
     tokens: Tensor
     mask: Tensor
     classes: Tensor | None = None
+    operations: Tensor | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Embedding":
+        """With every tensor changed; the mask only where it is indexed, for it has no gradient."""
+        mask = change(self.mask.float()).detach() > 0.5
+        more = [None if t is None else change(t) for t in (self.classes, self.operations)]
+        return Embedding(change(self.z), change(self.tokens), mask, *more)
+
+    def pairs(self, other: "Embedding") -> list[tuple[Tensor, Tensor]]:
+        """Tensors that have gradients, beside those of another embedding of the same kind."""
+        names = ("z", "tokens", "classes", "operations")
+        both = [(getattr(self, name), getattr(other, name)) for name in names]
+        return [(a, b) for a, b in both if a is not None]
 
     @classmethod
     def single(cls, z: Tensor) -> "Embedding":

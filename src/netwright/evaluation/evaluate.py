@@ -15,6 +15,7 @@ from netwright.evaluation.statistics import Estimate, calibration_error, mean_es
 from netwright.objectives import OBJECTIVES, Objective, Predict
 from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
+from netwright.tasks.sizes import by_architecture
 from netwright.writer import Writer
 
 TASKS_AT_ONCE = 20
@@ -88,18 +89,18 @@ def evaluate(
     try:
         with torch.no_grad():
             for batch in fixed_batches(family, split, tasks, seed):
-                batch = batch.to(device)
-                params = hypernetwork(batch.condition)
-                said: list[Tensor] = []
-                child = partial(hypernetwork.child, params)
-                _collect(own, objective.judge(noting(child, said), batch).metrics)
-                if has_classes:
-                    outputs.append((said[-1], batch.query.y, batch.query.has_label))
-                parameters = sum(value[0].numel() for value in params.values())
-                if batch.tasks > 1:
-                    # Rolled by one: no network meets the queries of its own task.
-                    rolled = {name: value.roll(1, dims=0) for name, value in params.items()}
-                    _collect(shuffled, objective(hypernetwork.child, rolled, batch).metrics)
+                for writer, part, _ in by_architecture(hypernetwork, batch.to(device)):
+                    params = writer(part.condition)
+                    said: list[Tensor] = []
+                    child = partial(writer.child, params)
+                    _collect(own, objective.judge(noting(child, said), part).metrics)
+                    if has_classes:
+                        outputs.append((said[-1], part.query.y, part.query.has_label))
+                    parameters = sum(value[0].numel() for value in params.values())
+                    if part.tasks > 1:
+                        # Rolled by one: no network meets the queries of its own task.
+                        rolled = {name: value.roll(1, dims=0) for name, value in params.items()}
+                        _collect(shuffled, objective(writer.child, rolled, part).metrics)
         timing = family.sample(stream(seed, "timing"), TASKS_AT_ONCE_FOR_TIMING, split).to(device)
         alone = generation_ms(hypernetwork, timing.condition.rows(slice(0, 1)))
         together = generation_ms(hypernetwork, timing.condition) / TASKS_AT_ONCE_FOR_TIMING

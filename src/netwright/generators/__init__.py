@@ -9,6 +9,7 @@ from netwright.generators.chunked import Chunked
 from netwright.generators.dense import Dense
 from netwright.generators.distribution import WeightDistribution
 from netwright.generators.gaussian import Gaussian
+from netwright.generators.graph import Graph
 from netwright.generators.layer_tokens import LayerTokens
 from netwright.generators.low_rank import LowRankGenerator
 from netwright.generators.slots import Slots
@@ -18,6 +19,7 @@ GENERATORS: dict[str, type[WeightGenerator]] = {
     "chunked": Chunked,
     "dense": Dense,
     "gaussian": Gaussian,
+    "graph": Graph,
     "layer-tokens": LayerTokens,
     "low-rank": LowRankGenerator,
     "slots": Slots,
@@ -29,6 +31,7 @@ __all__ = [
     "Chunked",
     "Dense",
     "Gaussian",
+    "Graph",
     "LayerTokens",
     "LowRankGenerator",
     "Slots",

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,9 @@ class WeightGenerator(nn.Module, ABC):
         Ha et al., HyperNetworks, arXiv:1609.09106.
         Ortiz et al., Magnitude Invariant Parametrizations, arXiv:2304.07645 (base and correction).
     """
+
+    reads_graph: ClassVar[bool] = False
+    """Whether it is told the graph of the child, as the option `graph`."""
 
     def __init__(self, space: ParameterSpace, embedding_size: int) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from netwright.errors import DataError
 from netwright.splits import SPLITS as SPLITS
 from netwright.splits import Split as Split
 
-Source = Literal["context", "description", "examples"]
+Source = Literal["architecture", "context", "description", "examples"]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Transfer(TaskFamily):
         data_root: str | Path | None = None,
     ) -> None:
         self._records = {"learn": dict(learn), "test": dict(test)}
-        self.learn, self.test = (_family(record, data_root) for record in self._records.values())
+        self.learn, self.test = (family_of(record, data_root) for record in self._records.values())
         if self.learn.shape != self.test.shape:
             raise DataError(
                 f"Tasks to learn from are {self.learn.shape} and to test on {self.test.shape}, expected one shape. "
@@ -67,13 +67,18 @@ class Transfer(TaskFamily):
         return self.test if split == "test" else self.learn
 
 
-def _family(record: Mapping[str, Any], data_root: str | Path | None) -> TaskFamily:
+def family_of(record: Mapping[str, Any], data_root: str | Path | None) -> TaskFamily:
+    """The family of a record within that of another.
+
+    Raises:
+        DataError: If there is none of that name, or without such an option.
+    """
     from netwright.tasks import FAMILIES
 
     options = dict(record)
     name = options.pop("name", None)
-    if name not in FAMILIES or name == "transfer":
-        known = [other for other in FAMILIES if other != "transfer"]
+    if name not in FAMILIES or name in _WRAPPERS:
+        known = [other for other in FAMILIES if other not in _WRAPPERS]
         raise DataError(f"Task family {name!r} is not known, expected one of {known}.")
     takes = inspect.signature(FAMILIES[name]).parameters
     if unknown := sorted(options.keys() - takes.keys()):
@@ -85,4 +90,7 @@ def _family(record: Mapping[str, Any], data_root: str | Path | None) -> TaskFami
     return FAMILIES[name](**options)
 
 
-__all__ = ["Transfer"]
+# Families of other families.
+_WRAPPERS = ("transfer", "sized")
+
+__all__ = ["Transfer", "family_of"]

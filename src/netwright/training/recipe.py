@@ -12,6 +12,7 @@ import torch
 
 from netwright.architectures import MLP, Architecture, Conv
 from netwright.child import Child
+from netwright.conditioners import Architecture as ReadsArchitecture
 from netwright.conditioners import Compose, Conditioner, Context, Description, Examples
 from netwright.errors import ArtifactError, RunError
 from netwright.hypernetwork import Hypernetwork
@@ -92,6 +93,7 @@ def default_conditioner(
         "context": lambda: Context(list(shape.context[0]), list(shape.context[1]), size=size),
         "examples": lambda: _examples(shape, size, channels),
         "description": lambda: Description(size=size),
+        "architecture": lambda: ReadsArchitecture(size=size),
     }
     parts = [makers[source]() for source in shape.sources]
     return parts[0] if len(parts) == 1 else Compose(parts, dropout=CONDITION_DROPOUT)
@@ -99,6 +101,8 @@ def default_conditioner(
 
 def default_generator(shape: TaskShape) -> str:
     """Name of a generator that suits the default child of a family's tasks."""
+    if "architecture" in shape.sources:
+        return "graph"
     return "layer-tokens" if len(shape.x) == 3 else "dense"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,13 @@ from torch.utils.checkpoint import checkpoint
 from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.errors import RunError
-from netwright.generators import StochasticGenerator, Written
+from netwright.generators import Graph, StochasticGenerator, Written
+from netwright.graph import requested_graph
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import Objective, Score
 from netwright.process import release_freed_memory
 from netwright.tasks.base import TaskBatch
+from netwright.tasks.sizes import by_architecture
 from netwright.writer import Writer
 
 Stages = Literal["auto", "one", "two"]
@@ -90,7 +92,9 @@ def training_step(
     if recompute:
         write = partial(_recomputed, write)
     chunk = writer.child.tasks_per_stage(batch.inputs)
-    if isinstance(writer, OwnGradient):
+    if batch.condition.architecture is not None:
+        score = _each_architecture(writer, objective, batch, kl_weight)
+    elif isinstance(writer, OwnGradient):
         score = writer.outer_gradient(objective, batch)
     elif stages == "two" or (stages == "auto" and chunk < batch.tasks):
         score = _two_stages(write, writer.child, objective, batch, min(chunk, -(-batch.tasks // 2)))
@@ -165,6 +169,54 @@ def _one_stage(write: Writes, child: Child, objective: Objective, batch: TaskBat
     return score
 
 
+def _each_architecture(
+    writer: Writer, objective: Objective, batch: TaskBatch, kl_weight: float
+) -> Score:
+    """As `_one_stage`, children of one architecture at a time: their gradients add up in what writes them all."""
+    if not isinstance(writer, Hypernetwork) or kl_weight:
+        raise RunError(
+            f"The tasks ask for architectures, and {type(writer).__name__} with kl_weight={kl_weight} writes one, "
+            "expected a hypernetwork without penalty. Use a family that asks for none."
+        )
+    scores: list[Score] = []
+    # Conditions are read once for all; the gradient of what was read adds up part by part.
+    read = writer.read(batch.condition)
+    wanted = batch.condition.architecture
+    if isinstance(writer.generator, Graph) and wanted is not None:
+        read = writer.generator.prepared(read, [requested_graph(each) for each in wanted.values])
+    leaves = read.mapped(lambda t: t.detach().requires_grad_())
+    for own, part, place in by_architecture(writer, batch):
+        embedding = leaves if place is None else leaves.mapped(lambda t: t[place])  # noqa: B023
+        params = cast(Hypernetwork, own).write_from(embedding, part.condition)
+        score = objective(own.child, params, part)
+        keep = _finite(score)
+        if keep is not None:
+            if not len(keep):
+                continue
+            part, embedding = part.rows(keep), embedding.mapped(lambda t: t[keep])  # noqa: B023
+            params = cast(Hypernetwork, own).write_from(embedding, part.condition)
+            score = objective(own.child, params, part)
+        score.loss.sum().backward()
+        scores.append(Score(score.loss.detach(), score.metrics))
+    if not scores:
+        return Score(torch.zeros(0), {})
+    reached = [(a, b.grad) for a, b in read.pairs(leaves) if b.grad is not None]
+    torch.autograd.backward([a for a, _ in reached], [b for _, b in reached])
+    counted = sum(len(score.loss) for score in scores)
+    for parameter in writer.parameters():
+        if parameter.grad is not None:
+            parameter.grad /= counted
+    return joined(scores)
+
+
+def joined(scores: list[Score]) -> Score:
+    """Scores of parts of a batch as one."""
+    return Score(
+        torch.cat([score.loss.detach() for score in scores]),
+        {name: torch.cat([score.metrics[name] for score in scores]) for name in scores[0].metrics},
+    )
+
+
 def _two_stages(
     write: Writes, child: Child, objective: Objective, batch: TaskBatch, chunk: int
 ) -> Score:
@@ -201,10 +253,7 @@ def _two_stages(
             [tensor for tensor, _ in reached],
             [gradient.div_(counted) for _, gradient in reached],
         )
-    return Score(
-        torch.cat([score.loss.detach() for score in scores]),
-        {name: torch.cat([score.metrics[name] for score in scores]) for name in scores[0].metrics},
-    )
+    return joined(scores)
 
 
 def _differentiate(child: Child, objective: Objective, leaves: Written, batch: TaskBatch) -> Score:

@@ -15,10 +15,11 @@ import torch
 from netwright.artifacts import tensors_from_bytes, tensors_to_bytes
 from netwright.errors import RunError, TrainingError
 from netwright.hypernetwork import Hypernetwork
-from netwright.objectives import OBJECTIVES, Experienced, Objective
+from netwright.objectives import OBJECTIVES, Experienced, Objective, Score
 from netwright.rng import derive_seed, stream
 from netwright.runs import Run
-from netwright.tasks import TaskFamily
+from netwright.tasks import TaskBatch, TaskFamily
+from netwright.tasks.sizes import by_architecture
 from netwright.training.average import WeightAverage
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.interrupt import Interruption
@@ -26,7 +27,7 @@ from netwright.training.log import TrainingLog
 from netwright.training.plan import difference, learning_rate, plan_run, resolve_device
 from netwright.training.report import Reporter, reporter_for
 from netwright.training.state import Progress, load_state, load_weights, state_files
-from netwright.training.step import training_step
+from netwright.training.step import joined, training_step
 from netwright.writer import Writer
 
 # A run of steps without a single finite loss means that the weights are lost.
@@ -350,8 +351,7 @@ class _Training:
                 rng = stream(self.record.seed, "validation", i)
                 count = min(VALIDATION_TASKS_AT_ONCE, tasks - first)
                 batch = self.family.sample(rng, count, "validation").to(self.run.device)
-                params = self.hypernetwork(batch.condition)
-                score = self.objective(self.hypernetwork.child, params, batch)
+                score = self._score(batch)
                 # A task that breaks says nothing of the weights; if all do, that is said.
                 sound = score.loss.isfinite()
                 if not sound.all():
@@ -363,6 +363,15 @@ class _Training:
                     metrics.setdefault(name, []).append(value[sound])
         means = {name: float(torch.cat(values).mean()) for name, values in metrics.items()}
         return float(torch.cat(losses).mean()), means
+
+    def _score(self, batch: TaskBatch) -> Score:
+        """Of the tasks of a batch; where they ask for architectures, group by group."""
+        return joined(
+            [
+                self.objective(own.child, own(part.condition), part)
+                for own, part, _ in by_architecture(self.hypernetwork, batch)
+            ]
+        )
 
     def _save(self) -> None:
         if self.checkpoints is None:

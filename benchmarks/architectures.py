@@ -1,0 +1,326 @@
+"""Networks of any architecture from one hypernetwork: how good they are, and how well they rank.
+
+    python benchmarks/architectures.py digits --folder runs/arch-digits
+    python benchmarks/architectures.py pareto --folder runs/arch-digits
+    python benchmarks/architectures.py ranking --folder runs/arch-digits
+    python benchmarks/architectures.py start --folder runs/arch-digits
+    python benchmarks/architectures.py written --folder runs/arch-digits
+
+`digits` trains the hypernetworks that the others use. What is there already, trained networks as well, is not
+made again.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import netwright as nw
+from netwright.architectures import Architecture, Limits, SearchSpace, conv_space, mlp_space, to_record
+from netwright.artifacts import write_file
+from netwright.conditions import Architectures, Condition
+from netwright.hypernetwork import Hypernetwork
+from netwright.rng import stream
+from netwright.tasks import DataSet, Sized
+from netwright.training import Checkpoints, make_hypernetwork
+
+sys.path.insert(0, str(Path(__file__).parent))
+from records import Row, write_rows
+
+UNSEEN = 200
+BUDGETS = (2, 4, 8, 16, 32)
+COMMAND = "python benchmarks/architectures.py {} --folder runs/arch-digits"
+SPACE = mlp_space(64, outputs=10, depth=(1, 4), width=(4, 64), activations=("relu", "tanh", "gelu"))
+
+
+def family(name: str = "digits", space: SearchSpace = SPACE, **options: Any) -> Sized:
+    """The data set, and networks of the space for it."""
+    return Sized(family={"name": "data-set", **({} if name == "digits" else {"name": name}), **options}, space=space)
+
+
+def written(folder: Path, seed: int, own: Sized, steps: int, **settings: Any) -> tuple[Hypernetwork, float]:
+    """A hypernetwork that writes networks of the space, and CPU-seconds of its training."""
+    hypernetwork = make_hypernetwork(own.shape, seed=seed, child=own.space.smallest())
+    place = folder / f"hypernetwork-{seed}"
+    defaults = {
+        "tasks": 8, "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "validate_every": 500,
+        "validation_tasks": 60, "checkpoint_every": 500, "progress": False,
+    }  # fmt: skip
+    there = place.exists() and bool(Checkpoints(place).steps())
+    done = nw.train(
+        hypernetwork, own, folder=place, resume=there, steps=steps, seed=seed, **{**defaults, **settings}
+    )
+    return hypernetwork, done.cpu_seconds
+
+
+def unseen(own: Sized, count: int = UNSEEN, most: Limits | None = None) -> list[Architecture]:
+    """Different architectures of the test part of the space."""
+    rng, found = stream(0, "unseen"), {}
+    while len(found) < count:
+        found[own.space.sample(rng, split="test", most=most)] = None
+    return list(found)
+
+
+@torch.no_grad()
+def score(network: Callable[[Tensor], Tensor], data: DataSet, split: str) -> float:
+    """Accuracy on all rows of a split."""
+    rows = data.rows[split][: data.most]  # type: ignore[index]
+    return float((network(data.x[rows]).argmax(dim=-1) == data.y[rows]).float().mean())
+
+
+@torch.no_grad()
+def scores_of(hypernetwork: Hypernetwork, wanted: list[Architecture], data: DataSet, split: str) -> np.ndarray:
+    """Accuracy of the network that is written for each architecture."""
+    found = []
+    for architecture in wanted:
+        own = hypernetwork.eval().for_architecture(architecture)
+        params = own(Condition(architecture=Architectures([architecture])))
+        found.append(score(lambda x: own.child(params, x[None])[0], data, split))  # noqa: B023
+    return np.array(found)
+
+
+def trained(
+    network: nn.Module, data: DataSet, steps: int, seed: int, rate: float = 5e-3, watch: Callable[[int], None] | None = None
+) -> nn.Module:
+    """A network after so many steps of Adam on 64 rows each, the rate falling to 0."""
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
+    rows, rng = data.rows["train"], np.random.default_rng(seed)
+    network.train()
+    for step in range(steps):
+        if watch is not None:
+            watch(step)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * (1 - step / steps)
+        chosen = rows[rng.integers(len(rows), size=64)]
+        optimiser.zero_grad()
+        F.cross_entropy(network(data.x[chosen]), data.y[chosen]).backward()
+        optimiser.step()
+    return network.eval()
+
+
+def trained_scores(
+    folder: Path, wanted: list[Architecture], data: DataSet, steps: int, seeds: int, rate: float = 5e-3
+) -> np.ndarray:
+    """Test accuracy of each architecture trained from scratch, [A, seeds]; kept in a file."""
+    path = folder / f"trained-{steps}.json"
+    have: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    found = np.zeros((len(wanted), seeds))
+    for i, architecture in enumerate(wanted):
+        for seed in range(seeds):
+            key = f"{json.dumps(to_record(architecture))} {seed}"
+            if key not in have:
+                torch.manual_seed(seed)
+                have[key] = score(trained(architecture.build(), data, steps, seed, rate), data, "test")
+            found[i, seed] = have[key]
+        if i % 20 == 19:
+            write_file(path, json.dumps(have).encode())
+    write_file(path, json.dumps(have).encode())
+    return found
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % of the bootstrap of a mean."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(2_000, len(values)))].mean(axis=1)
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def tau_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """95 % of the bootstrap of Kendall's tau over architectures."""
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(a), size=len(a)) for _ in range(400)]
+    taus = [kendalltau(a[i], b[i])[0] for i in draws]
+    return float(np.quantile(taus, 0.025)), float(np.quantile(taus, 0.975))
+
+
+def row(
+    name: str, values: list[float], ends: tuple[float, float], unit: str, command: str, note: str,
+    *, n: int = UNSEEN, cpu: float = 0.0, higher: bool = True,
+) -> Row:  # fmt: skip
+    """The mean over seeds, each of which the note names."""
+    each = ", ".join(f"{v:.4g}" for v in values)
+    return Row(
+        name, float(np.mean(values)), *ends, unit, higher, n, list(range(len(values))), cpu,
+        COMMAND.format(command), f"{note}; seeds: {each}",
+    )  # fmt: skip
+
+
+def quality(
+    label: str, folder: Path, own: Sized, seeds: int, steps: int, scratch: int, count: int, command: str, **settings: Any
+) -> list[Row]:
+    """Mean accuracy of written networks, and how their order agrees with that of trained ones."""
+    data: Any = own.family
+    wanted = unseen(own, count)
+    started = time.process_time()
+    reference = trained_scores(folder, wanted, data, scratch, 3).mean(axis=1)
+    short = trained_scores(folder, wanted, data, 30, 1).mean(axis=1)
+    print(f"trained {reference.mean():.4f}, 30 steps {short.mean():.4f}, {time.process_time() - started:.0f} CPU-s", flush=True)  # fmt: skip
+    means, taus, all_scores, cpu = [], [], [], 0.0
+    for seed in range(seeds):
+        hypernetwork, spent = written(folder, seed, own, steps, **settings)
+        cpu += spent
+        found = scores_of(hypernetwork, wanted, data, "test")
+        all_scores.append(found)
+        means.append(float(found.mean()))
+        taus.append(float(kendalltau(found, reference)[0]))
+        print(f"{label} seed {seed}: {means[-1]:.4f} (least {found.min():.3f}), tau {taus[-1]:.3f}, {spent:.0f} CPU-s", flush=True)  # fmt: skip
+    mean = np.mean(all_scores, axis=0)
+    halves = trained_scores(folder, wanted, data, scratch, 3)
+    agree = float(kendalltau(halves[:, 0], halves[:, 1])[0])
+    note = f"{count} unseen architectures; trained from scratch ({scratch} steps, 3 seeds) {reference.mean():.4f}, 30 steps of Adam {short.mean():.4f}"
+    notes = f"with accuracy after training; two trainings of the same networks agree by {agree:.3f}, 30 steps of Adam by {float(kendalltau(short, reference)[0]):.3f}"
+    return [
+        row(f"{label}-accuracy", means, interval(mean), "share", command, note, n=count, cpu=cpu),
+        row(f"{label}-tau", taus, tau_interval(mean, reference), "Kendall's tau", command, notes, n=count, cpu=cpu),
+    ]  # fmt: skip
+
+
+def digits(folder: Path, seeds: int) -> list[Row]:
+    """MLPs of unseen depth, width and activation for scikit-learn's digits."""
+    return quality("arch-digits", folder, family(), seeds, 4_000, 600, UNSEEN, "digits")
+
+
+def pareto(folder: Path, seeds: int) -> list[Row]:
+    """The best of 200 written networks under each budget by validation rows, and the same one trained."""
+    own = family()
+    data: Any = own.family
+    rows = []
+    for budget in BUDGETS:
+        most = Limits(bytes=1024 * budget)
+        wanted = unseen(own, most=most)
+        found, scratch = [], []
+        for seed in range(seeds):
+            hypernetwork, _ = written(folder, seed, own, 4_000)
+            best = wanted[int(scores_of(hypernetwork, wanted, data, "validation").argmax())]
+            found.append(float(scores_of(hypernetwork, [best], data, "test")[0]))
+            scratch.append(float(trained_scores(folder, [best], data, 600, 3).mean()))
+            print(f"{budget} kB seed {seed}: {found[-1]:.4f}, trained {scratch[-1]:.4f} {best}", flush=True)
+        note = f"at most {budget} kB, best of {UNSEEN} by validation rows; the same networks trained from scratch {np.mean(scratch):.4f}"
+        rows.append(row(f"arch-pareto-{budget}kb", found, (min(found), max(found)), "share", "pareto", note, n=359))
+    return rows
+
+
+def ranking(folder: Path, seeds: int) -> list[Row]:
+    """Points of accuracy that are lost by choosing among 50 architectures under a budget of 8 kB."""
+    own = family()
+    data: Any = own.family
+    wanted = unseen(own, most=Limits(bytes=8 * 1024))
+    reference = trained_scores(folder, wanted, data, 600, 3).mean(axis=1)
+    size = np.array([architecture.parameters for architecture in wanted], float)
+    rules: dict[str, list[np.ndarray]] = {"written": [], "30-steps": [], "equal-cost": [], "parameters": [size] * seeds}
+    seconds = {"written": 0.0, "30-steps": 0.0}
+    for seed in range(seeds):
+        hypernetwork, _ = written(folder, seed, own, 4_000)
+        scores_of(hypernetwork, wanted, data, "validation")  # graphs are made once
+        started = time.process_time()
+        rules["written"].append(scores_of(hypernetwork, wanted, data, "validation"))
+        seconds["written"] += time.process_time() - started
+        for name, steps in (("30-steps", 30), ("equal-cost", 3)):
+            torch.manual_seed(100 + seed)
+            started = time.process_time()
+            rules[name].append(np.array([score(trained(a.build(), data, steps, 100 + seed), data, "validation") for a in wanted]))  # fmt: skip
+            if name in seconds:
+                seconds[name] += time.process_time() - started
+    cost = {name: 1000 * spent / seeds / len(wanted) for name, spent in seconds.items()}
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(len(wanted), 50, replace=False) for _ in range(2_000)]
+    rows = []
+    for name, ranks in {**rules, "random": [rng.random(len(wanted)) for _ in range(seeds)]}.items():
+        each = [
+            np.array([100 * (reference[i].max() - reference[i][r[i].argmax()]) for i in draws]) for r in ranks
+        ]
+        means = [float(e.mean()) for e in each]
+        note = f"50 of {len(wanted)} unseen architectures of at most 8 kB, chosen by {name} on validation rows; CPU-ms per architecture: {', '.join(f'{n} {c:.1f}' for n, c in cost.items())}"
+        rows.append(row(f"arch-ranking-{name}", means, (min(means), max(means)), "points of regret", "ranking", note, n=2_000, higher=False))
+        print(name, means, flush=True)
+    return rows
+
+
+def start(folder: Path, seeds: int) -> list[Row]:
+    """Steps of training to 95 % of the final accuracy, from written weights and from random ones; and what is lost in diversity."""
+    own = family()
+    data: Any = own.family
+    wanted = unseen(own)[:40]
+    final = trained_scores(folder, wanted, data, 600, 3).mean(axis=1)
+    steps: dict[str, list[float]] = {"written": [], "random": []}
+    ends: dict[str, list[float]] = {"written": [], "random": []}
+    ensembles: dict[str, list[float]] = {"written": [], "random": []}
+    made: dict[str, dict[int, list[Tensor]]] = {"written": {}, "random": {}}
+    test = data.x[data.rows["test"]]
+    for seed in range(seeds):
+        hypernetwork, _ = written(folder, seed, own, 4_000)
+        taken: dict[str, list[int]] = {"written": [], "random": []}
+        for i, architecture in enumerate(wanted):
+            for kind in taken:
+                torch.manual_seed(seed)
+                network: nn.Module = architecture.build()
+                if kind == "written":
+                    condition = Condition(architecture=Architectures([architecture]))
+                    network = hypernetwork.generate(condition).network
+                reached: list[int] = []
+
+                def watch(step: int) -> None:
+                    if not reached and score(network, data, "test") >= 0.95 * final[i]:  # noqa: B023
+                        reached.append(step)  # noqa: B023
+
+                trained(network, data, 300, seed, 2e-3, watch)
+                taken[kind].append(reached[0] if reached else 300)
+                with torch.no_grad():
+                    made[kind].setdefault(i, []).append(network(test).softmax(dim=-1))
+        for kind, own_steps in taken.items():
+            steps[kind].append(float(np.mean(own_steps)))
+        print(seed, {k: v[-1] for k, v in steps.items()}, flush=True)
+    y = data.y[data.rows["test"]]
+    for kind, each in made.items():
+        ends[kind] = [float(np.mean([(p.argmax(-1) == y).float().mean() for p in ps])) for ps in each.values()]
+        ensembles[kind] = [float((torch.stack(ps).mean(0).argmax(-1) == y).float().mean()) for ps in each.values()]
+    rows = []
+    for kind, values in steps.items():
+        gain = 100 * (np.mean(ensembles[kind]) - np.mean(ends[kind]))
+        note = f"steps of Adam until 95 % of the accuracy after full training, 40 unseen architectures; after 300 steps {np.mean(ends[kind]):.4f}, an ensemble of {seeds} of them {np.mean(ensembles[kind]):.4f} (+{gain:.2f} points)"
+        rows.append(row(f"arch-init-steps-{kind}", values, (min(values), max(values)), "steps", "start", note, n=40, higher=False))
+    return rows
+
+
+def written_thousand(folder: Path) -> list[Row]:
+    """CPU-seconds to write and rank a thousand architectures that were never seen."""
+    own = family()
+    data: Any = own.family
+    hypernetwork, _ = written(folder, 0, own, 4_000)
+    rng = stream(0, "thousand")
+    wanted = [own.space.sample(rng) for _ in range(1_000)]
+    started = time.process_time()
+    scores_of(hypernetwork, wanted, data, "validation")
+    spent = time.process_time() - started
+    note = "1,000 MLPs for digits, from their descriptions: modules, graphs, weights, accuracy on 359 validation rows; one thread"
+    return [row("arch-cost-written", [spent], (spent, spent), "CPU-s", "written", note, n=1_000, cpu=spent, higher=False)]
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["digits", "pareto", "ranking", "start", "written"])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    if args.what == "written":
+        rows = written_thousand(args.folder)
+    else:
+        every = {"digits": digits, "pareto": pareto, "ranking": ranking, "start": start}
+        rows = every[args.what](args.folder, args.seeds)
+    write_rows("architectures", rows)
+
+
+if __name__ == "__main__":
+    main()

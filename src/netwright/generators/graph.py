@@ -1,0 +1,260 @@
+"""Weights of a child of any architecture, from its graph."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import log2, prod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from netwright.conditioners.base import Embedding
+from netwright.conditioners.graph_encoder import GraphEncoder, stacked
+from netwright.errors import RunError
+from netwright.generators.base import (
+    INITIAL_DELTA,
+    WeightGenerator,
+    scale_of,
+    unit_linear,
+)
+from netwright.graph import ChildGraph, chain_of
+from netwright.space import ParameterSpace, TensorSpec
+
+# Units along an axis that are told apart exactly; further ones are mixtures of these.
+UNITS = 64
+# Side of the largest kernel that is written position by position; larger ones repeat its edge.
+SIDE = 5
+# What a tensor is within its operation.
+_LEAVES = (
+    "weight", "bias", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "in_proj_weight", "in_proj_bias", "other",
+)  # fmt: skip
+
+
+class Graph(WeightGenerator):
+    """W[o, i] = mean + scale * M[o, i], M a mixture of learned matrices and a product of two written ones.
+
+    A token per operation of the child attends to the others, along the graph, and to the condition. It says how the learned
+    matrices are mixed for each tensor, and writes the product. Matrices are as large as the largest layer: a smaller
+    layer has their first rows and columns, so that a unit means about the same in children of all widths, and the
+    scale is that of the child's own initialisation, which falls with the fan-in. No learned number depends on the child:
+    the same generator writes any other whose operations are known (`for_graph`), of any depth.
+
+    Args:
+        space: The child's parameter space, of size P.
+        embedding_size: E.
+        base: Initial child parameters by name; only constants (norms) start from it.
+        graph: Of the child; by default its layers one after the other.
+        mixtures: K, how many matrices are mixed.
+        rank: Of the product.
+        depth: Number of attention blocks over operations.
+
+    Raises:
+        RunError: If a number is below 1.
+
+    References:
+        Knyazev et al., Parameter prediction for unseen deep architectures (GHN-2: one tensor cut to every layer's
+        size, scaled by its fan-in), arXiv:2110.13100; GHN-3, arXiv:2303.04143.
+        Yu et al., Slimmable neural networks (one matrix for all widths), arXiv:1812.08928.
+    """
+
+    reads_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: ParameterSpace,
+        embedding_size: int,
+        *,
+        base: Mapping[str, Tensor],
+        graph: ChildGraph | None = None,
+        mixtures: int = 8,
+        rank: int = 8,
+        depth: int = 1,
+    ) -> None:
+        super().__init__(space, embedding_size)
+        for name, value in (("mixtures", mixtures), ("rank", rank), ("depth", depth)):
+            if value < 1:
+                raise RunError(f"`{name}` is {value}, expected at least 1.")
+        self.mixtures, self.rank, self.depth = mixtures, rank, depth
+        self.encoder = GraphEncoder(embedding_size, depth=depth, cross=True)
+        self.read_global = unit_linear(embedding_size, embedding_size, 0.3)
+        self.kind = nn.Linear(_TOLD, embedding_size)
+        self.norm = nn.LayerNorm(embedding_size)
+        # Mixtures of unit variance: theta_0 from the bias, and a correction from the token.
+        self.mix = unit_linear(embedding_size, mixtures, INITIAL_DELTA * mixtures**-0.5 * 3)
+        nn.init.constant_(self.mix.bias, mixtures**-0.5)
+        spread = (INITIAL_DELTA * rank**-0.5) ** 0.5
+        self.left = unit_linear(embedding_size, UNITS * rank, spread)
+        self.right = unit_linear(embedding_size, UNITS * rank, spread)
+        self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
+        self.matrices = nn.Parameter(torch.randn(mixtures, UNITS, UNITS))
+        self.kernels = nn.Parameter(torch.randn(mixtures, UNITS, UNITS, SIDE * SIDE))
+        self.vectors = nn.Parameter(torch.randn(mixtures, UNITS))
+        self._lay_out(space, chain_of(space) if graph is None else graph)
+
+    def options(self) -> dict[str, Any]:
+        """The JSON-able options that make this generator again, beside space, base and graph."""
+        return {"mixtures": self.mixtures, "rank": self.rank, "depth": self.depth}
+
+    def for_graph(self, space: ParameterSpace, graph: ChildGraph | None) -> "Graph":
+        """The same generator, with the same learned numbers, for another child.
+
+        Raises:
+            RunError: If the child has operations that no child of the training had.
+        """
+        graph = chain_of(space) if graph is None else graph
+        if not self.training and (unseen := self.encoder.unseen(graph)):
+            raise RunError(
+                f"The child has {unseen}, which this hypernetwork never saw in training, expected operations that it "
+                "saw. Ask for a child without, or train with such children."
+            )
+        # Modules and parameters are the very same; only what follows from the child is made anew.
+        other = copy.copy(self)
+        other._lay_out(space, graph)
+        return other
+
+    def for_space(self, space: ParameterSpace) -> "Graph":
+        """As `for_graph`, of layers one after the other."""
+        return self.for_graph(space, None)
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all corrections by a factor, before training."""
+        self.mix.weight.data.mul_(factor)
+        for part in (self.left, self.right):
+            part.weight.data.mul_(factor**0.5)
+
+    def forward(self, embedding: Embedding) -> dict[str, Tensor]:
+        """Generate params, each [T, *shape], from z [T, E] and tokens [T, M, E]."""
+        tasks = len(embedding.z)
+        if embedding.operations is None:
+            embedding = self.prepared(embedding, [self.graph] * tasks)
+        assert embedding.operations is not None
+        # A token per tensor: that of its operation, and which of its tensors it is.
+        places = torch.tensor(self.places, device=embedding.z.device)
+        tokens = embedding.operations[:, places]
+        tokens = self.norm(tokens + self.kind(self.told.to(tokens)))
+        shares = self.mix(tokens)
+        values = {i: value for kind in _KINDS for i, value in self._of_kind(kind, tokens, shares)}
+        params = {}
+        for i, spec in enumerate(self.space.tensors):
+            scale = scale_of(spec) if spec.std > 0 else INITIAL_DELTA * scale_of(spec)
+            value = values[i] * scale
+            if self.means[i]:
+                value = value + self.means[i]
+            params[spec.name] = value.reshape(tasks, *spec.shape)
+        return params
+
+    def prepared(self, embedding: Embedding, graphs: list[ChildGraph]) -> Embedding:
+        """With the tokens of the operations of T graphs, which may differ: read once for all.
+
+        Args:
+            embedding: Of T tasks.
+            graphs: Of the child of each.
+        """
+        features, distances, mask = stacked(graphs, embedding.z.device)
+        operations = self.encoder(
+            features.to(embedding.z.dtype),
+            distances,
+            mask,
+            context=embedding.tokens,
+            context_mask=embedding.mask,
+            told=self.read_global(embedding.z),
+        )
+        return replace(embedding, operations=operations)
+
+    def _of_kind(
+        self, kind: str, tokens: Tensor, shares: Tensor
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Place and value, [T, *], of all tensors of one kind: they are mixed in one product."""
+        own = [i for i, each in enumerate(self.kinds) if each == kind]
+        if not own:
+            return
+        share = shares[:, own]
+        if kind == "vector":
+            mixed = share @ self.vectors
+            for n, i in enumerate(own):
+                yield i, _widened(mixed[:, n], 1, self.space.tensors[i].size)
+            return
+        left = self.left(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
+        right = self.right(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
+        if kind == "matrix":
+            mixed = torch.einsum("tnk,kab->tnab", share, self.matrices)
+            mixed = mixed + left @ right.transpose(-1, -2)
+            for n, i in enumerate(own):
+                rows, columns = self.space.tensors[i].shape
+                yield i, _widened(_widened(mixed[:, n], 1, rows), 2, columns)
+            return
+        for n, i in enumerate(own):
+            spec = self.space.tensors[i]
+            yield i, self._kernel_of(spec, share[:, n], left[:, n], right[:, n], tokens[:, i])
+
+    def _kernel_of(
+        self, spec: TensorSpec, share: Tensor, left: Tensor, right: Tensor, token: Tensor
+    ) -> Tensor:
+        """A convolution's weights, [T, O, I, positions]."""
+        rows, columns = min(spec.shape[0], UNITS), min(spec.shape[1], UNITS)
+        places = torch.tensor(_positions(spec.shape[2:]), device=share.device)
+        chosen = self.kernels[:, :rows, :columns][..., places]
+        mixed = torch.einsum("tk,kabp->tabp", share, chosen)
+        profile = self.kernel(token).unflatten(-1, (self.rank, SIDE * SIDE))[..., places]
+        mixed = mixed + torch.einsum(
+            "tar,tbr,trp->tabp", left[:, :rows], right[:, :columns], profile
+        )
+        return _widened(_widened(mixed, 1, spec.shape[0]), 2, spec.shape[1])
+
+    def _lay_out(self, space: ParameterSpace, graph: ChildGraph) -> None:
+        """What follows from the child."""
+        self.space, self.graph = space, graph
+        owner = graph.owner()
+        self.places = [owner.get(spec.name, 0) for spec in space.tensors]
+        self.told = torch.tensor([_told_of(spec) for spec in space.tensors])
+        self.means = [1.0 if spec.role == "scale" else 0.0 for spec in space.tensors]
+        self.kinds = [_KINDS[min(len(spec.shape), 3) - 1] for spec in space.tensors]
+
+
+_TOLD = len(_LEAVES) + 5
+# By the number of axes.
+_KINDS = ("vector", "matrix", "kernel")
+
+
+def _told_of(spec: TensorSpec) -> list[float]:
+    """Which tensor of its operation it is, and its size."""
+    leaf = spec.name.rpartition(".")[2]
+    stem, _, layer = leaf.partition("_l")
+    stem = stem if stem in _LEAVES else "other"
+    which = [float(stem == name) for name in _LEAVES]
+    level = float(layer[0]) if layer[:1].isdigit() else 0.0
+    rows, columns = spec.shape[0], spec.shape[1] if len(spec.shape) > 1 else 1
+    sizes = [log2(max(1, n)) / 4 for n in (rows, columns, prod(spec.shape[2:]))]
+    return [*which, level / 4, float(layer.endswith("reverse")), *sizes]
+
+
+def _positions(kernel: tuple[int, ...]) -> list[int]:
+    """Where the numbers of a kernel stand in one of SIDE x SIDE, whose middle is theirs."""
+    height, width = (1, *kernel) if len(kernel) == 1 else (kernel[0], prod(kernel[1:]))
+
+    def along(count: int) -> list[int]:
+        return [min(SIDE - 1, max(0, i + (SIDE - count) // 2)) for i in range(count)]
+
+    return [r * SIDE + c for r in along(height) for c in along(width)]
+
+
+def _widened(value: Tensor, axis: int, count: int) -> Tensor:
+    """The first `count` units along an axis; beyond `UNITS`, mixtures of all, of the same spread."""
+    have = value.shape[axis]
+    if count <= have:
+        return value.narrow(axis, 0, count)
+    mixing = _mixtures(count - have, have).to(value)
+    more = torch.tensordot(mixing, value, dims=([1], [axis])).movedim(0, axis)
+    return torch.cat([value, more], dim=axis)
+
+
+def _mixtures(count: int, units: int) -> Tensor:
+    """Rows of length 1, [count, units]: a longer list begins with the shorter one."""
+    drawn = np.random.default_rng(0).standard_normal((count, units), dtype=np.float32)
+    drawn /= np.sqrt(np.square(drawn).sum(axis=1, keepdims=True))
+    return torch.from_numpy(drawn)
+
+
+__all__ = ["Graph"]

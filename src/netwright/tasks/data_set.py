@@ -1,0 +1,137 @@
+"""One data set as one task: what differs between the networks that are written for it is something else."""
+
+import gzip
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from netwright.conditions import Condition, ExampleSet
+from netwright.errors import DataError, MissingExtraError
+from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
+from netwright.tasks.data import find_folder
+
+Name = Literal["digits", "fashion-mnist"]
+_FASHION = {
+    "train": ("train15000-images-idx3-ubyte.gz", "train15000-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+_CLOTHES = (
+    "t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
+)  # fmt: skip
+
+
+class DataSet(TaskFamily):
+    """Classification of one data set: every task is the same one, and has no condition of its own.
+
+    Wrap it in `Sized`, whose tasks ask for networks of different architectures. Training tasks are draws of
+    training rows; those of validation and test are all rows of theirs, the same for every network.
+
+    Args:
+        name: `digits`, scikit-learn's 1,797 of 8 x 8 pixels (UCI, CC BY 4.0), as vectors; `fashion-mnist`, 15,000 training and
+            10,000 test pictures of 28 x 28 (MIT), which must be there.
+        queries: Rows per training task.
+        most: Most rows of a validation or test task.
+        data_root: Folder with the data sets.
+
+    Raises:
+        DataError: If the data set is unknown or not there, or a number is out of range.
+        MissingExtraError: If digits are asked for and scikit-learn is not installed.
+    """
+
+    def __init__(
+        self,
+        name: Name = "digits",
+        *,
+        queries: int = 64,
+        most: int = 2_000,
+        data_root: str | Path | None = None,
+    ) -> None:
+        if name not in get_args(Name):
+            raise DataError(
+                f"Data set {name!r} is not known, expected one of {list(get_args(Name))}."
+            )
+        for what, value in (("queries", queries), ("most", most)):
+            if not isinstance(value, int) or value < 1:
+                raise DataError(f"`{what}` is {value!r}, expected a whole number of at least 1.")
+        self.name, self.queries, self.most = name, queries, most
+        if name == "digits":
+            x, y, place = _digits()
+            labels: tuple[str, ...] = tuple(map(str, range(10)))
+        else:
+            folder = find_folder("fashion_mnist", [f for pair in _FASHION.values() for f in pair], data_root)
+            if folder is None:
+                raise DataError(
+                    "Fashion-MNIST was not found, expected the folder `fashion_mnist` with its IDX files. Point "
+                    "$NETWRIGHT_DATA or --data-root at the folder that holds it."
+                )
+            x, y, place = _fashion(folder)
+            labels = _CLOTHES
+        self.x, self.y = x, y
+        self.rows: dict[Split, np.ndarray] = {
+            split: np.flatnonzero(place == i) for i, split in enumerate(SPLITS)
+        }
+        self.shape = TaskShape(tuple(x.shape[1:]), 10, "fixed-classes", labels=labels, sources=())
+
+    def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
+        """Draw T tasks of a split."""
+        check_split(split)
+        rows = self.rows[split]
+        if split == "train":
+            chosen = torch.from_numpy(rows[rng.integers(len(rows), size=(tasks, self.queries))])
+            query = ExampleSet.of(self.x[chosen], self.y[chosen], classes=10)
+        else:
+            own = torch.from_numpy(rows[: self.most])
+            x, y = self.x[own], self.y[own]
+            query = ExampleSet.of(
+                x.expand(tasks, *x.shape), y.expand(tasks, *y.shape), classes=10
+            )
+        return TaskBatch(Condition(), query)
+
+    def members(self, split: Split) -> tuple[str, ...]:
+        """Numbers of the rows of a split."""
+        check_split(split)
+        return tuple(f"{self.name}:{row:05d}" for row in self.rows[split])
+
+    def record(self) -> Mapping[str, Any]:
+        """The JSON-able options that build this family again."""
+        return {"name": self.name, "queries": self.queries, "most": self.most}
+
+
+@cache
+def _digits() -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Pictures [1797, 64], digits, and the split of each: 60, 20, 20 %."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "sklearn", "The digits are its data set.") from None
+    pictures, digits = load_digits(return_X_y=True)
+    place = np.searchsorted([0.6, 0.8], np.random.default_rng(0).permutation(len(digits)) / len(digits), side="right")
+    x = torch.from_numpy((pictures / 8.0 - 0.6).astype(np.float32))
+    return x, torch.from_numpy(digits.astype(np.int64)), place
+
+
+@cache
+def _fashion(folder: Path) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Pictures [25000, 1, 28, 28], classes, and the split of each: 12,000, 3,000 and the official 10,000."""
+    parts = [_idx(folder / name) for pair in _FASHION.values() for name in pair]
+    x = np.concatenate([parts[0], parts[2]]).astype(np.float32)[:, None]
+    y = np.concatenate([parts[1], parts[3]]).astype(np.int64)
+    place = np.full(len(y), 2)
+    place[: len(parts[1])] = np.random.default_rng(0).permutation(len(parts[1])) % 5 == 0
+    return torch.from_numpy((x / 255 - 0.2860) / 0.3530), torch.from_numpy(y), place
+
+
+def _idx(path: Path) -> np.ndarray:
+    """An array in the IDX format of MNIST and its relatives."""
+    with gzip.open(path) as file:
+        raw = file.read()
+    axes = raw[3]
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+__all__ = ["DataSet"]
