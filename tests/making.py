@@ -13,6 +13,7 @@ from netwright.architectures import conv, mlp
 from netwright.child import Child
 from netwright.conditioners import (
     CONDITIONERS,
+    Architecture,
     Conditioner,
     Context,
     Description,
@@ -24,7 +25,7 @@ from netwright.conditioners import (
     Noise,
     Preference,
 )
-from netwright.conditions import Condition, ExampleSet, Texts
+from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.hypernetwork import Hypernetwork
 
 SIZE = 16
@@ -68,6 +69,7 @@ def make_encoder() -> str:
 def make_conditioner(name: str) -> Conditioner:
     """A small conditioner by its name in `CONDITIONERS`."""
     makers = {
+        "architecture": lambda: Architecture(size=SIZE),
         "context": lambda: Context([0.0, -1.0], [1.0, 1.0], size=SIZE),
         "description": lambda: Description(size=SIZE, buckets=500),
         "examples": lambda: Examples((3,), size=SIZE, outputs=2, channels=16),
@@ -97,7 +99,12 @@ def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
     settings = torch.rand(tasks, 2, generator=rng) * torch.tensor([1.0, 0.5]) + 1e-4
     own = torch.randn(tasks, 3, generator=rng)
     noise = Noise.draw(tasks, 5, generator=rng)
-    whole = Condition(ExampleSet.of(x, y), context, identity, texts, shares, settings, own, noise)
+    # Different widths for different tasks: their networks are to differ.
+    widths = torch.randperm(60, generator=rng).tolist() * -(-tasks // 60)
+    wanted = Architectures([mlp(inputs=3, hidden=(w + 4,), outputs=2) for w in widths[:tasks]])
+    whole = Condition(
+        ExampleSet.of(x, y), context, identity, texts, shares, settings, own, noise, wanted
+    )
     return Condition(**{name: whole.present()[name] for name in kinds}) if kinds else whole
 
 
