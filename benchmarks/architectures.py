@@ -25,7 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import netwright as nw
-from netwright.architectures import Architecture, Limits, SearchSpace, conv_space, mlp_space, to_record
+from netwright.architectures import (
+    Architecture,
+    Limits,
+    SearchSpace,
+    mlp_space,
+    to_record,
+)
 from netwright.artifacts import write_file
 from netwright.conditions import Architectures, Condition
 from netwright.hypernetwork import Hypernetwork
@@ -44,10 +50,15 @@ SPACE = mlp_space(64, outputs=10, depth=(1, 4), width=(4, 64), activations=("rel
 
 def family(name: str = "digits", space: SearchSpace = SPACE, **options: Any) -> Sized:
     """The data set, and networks of the space for it."""
-    return Sized(family={"name": "data-set", **({} if name == "digits" else {"name": name}), **options}, space=space)
+    return Sized(
+        family={"name": "data-set", **({} if name == "digits" else {"data": name}), **options},
+        space=space,
+    )
 
 
-def written(folder: Path, seed: int, own: Sized, steps: int, **settings: Any) -> tuple[Hypernetwork, float]:
+def written(
+    folder: Path, seed: int, own: Sized, steps: int, **settings: Any
+) -> tuple[Hypernetwork, float]:
     """A hypernetwork that writes networks of the space, and CPU-seconds of its training."""
     hypernetwork = make_hypernetwork(own.shape, seed=seed, child=own.space.smallest())
     place = folder / f"hypernetwork-{seed}"
@@ -57,7 +68,13 @@ def written(folder: Path, seed: int, own: Sized, steps: int, **settings: Any) ->
     }  # fmt: skip
     there = place.exists() and bool(Checkpoints(place).steps())
     done = nw.train(
-        hypernetwork, own, folder=place, resume=there, steps=steps, seed=seed, **{**defaults, **settings}
+        hypernetwork,
+        own,
+        folder=place,
+        resume=there,
+        steps=steps,
+        seed=seed,
+        **{**defaults, **settings},
     )
     return hypernetwork, done.cpu_seconds
 
@@ -78,7 +95,9 @@ def score(network: Callable[[Tensor], Tensor], data: DataSet, split: str) -> flo
 
 
 @torch.no_grad()
-def scores_of(hypernetwork: Hypernetwork, wanted: list[Architecture], data: DataSet, split: str) -> np.ndarray:
+def scores_of(
+    hypernetwork: Hypernetwork, wanted: list[Architecture], data: DataSet, split: str
+) -> np.ndarray:
     """Accuracy of the network that is written for each architecture."""
     found = []
     for architecture in wanted:
@@ -89,7 +108,12 @@ def scores_of(hypernetwork: Hypernetwork, wanted: list[Architecture], data: Data
 
 
 def trained(
-    network: nn.Module, data: DataSet, steps: int, seed: int, rate: float = 5e-3, watch: Callable[[int], None] | None = None
+    network: nn.Module,
+    data: DataSet,
+    steps: int,
+    seed: int,
+    rate: float = 5e-3,
+    watch: Callable[[int], None] | None = None,
 ) -> nn.Module:
     """A network after so many steps of Adam on 64 rows each, the rate falling to 0."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
@@ -108,7 +132,12 @@ def trained(
 
 
 def trained_scores(
-    folder: Path, wanted: list[Architecture], data: DataSet, steps: int, seeds: int, rate: float = 5e-3
+    folder: Path,
+    wanted: list[Architecture],
+    data: DataSet,
+    steps: int,
+    seeds: int,
+    rate: float = 5e-3,
 ) -> np.ndarray:
     """Test accuracy of each architecture trained from scratch, [A, seeds]; kept in a file."""
     path = folder / f"trained-{steps}.json"
@@ -119,7 +148,9 @@ def trained_scores(
             key = f"{json.dumps(to_record(architecture))} {seed}"
             if key not in have:
                 torch.manual_seed(seed)
-                have[key] = score(trained(architecture.build(), data, steps, seed, rate), data, "test")
+                have[key] = score(
+                    trained(architecture.build(), data, steps, seed, rate), data, "test"
+                )
             found[i, seed] = have[key]
         if i % 20 == 19:
             write_file(path, json.dumps(have).encode())
@@ -155,7 +186,15 @@ def row(
 
 
 def quality(
-    label: str, folder: Path, own: Sized, seeds: int, steps: int, scratch: int, count: int, command: str, **settings: Any
+    label: str,
+    folder: Path,
+    own: Sized,
+    seeds: int,
+    steps: int,
+    scratch: int,
+    count: int,
+    command: str,
+    **settings: Any,
 ) -> list[Row]:
     """Mean accuracy of written networks, and how their order agrees with that of trained ones."""
     data: Any = own.family
@@ -203,9 +242,22 @@ def pareto(folder: Path, seeds: int) -> list[Row]:
             best = wanted[int(scores_of(hypernetwork, wanted, data, "validation").argmax())]
             found.append(float(scores_of(hypernetwork, [best], data, "test")[0]))
             scratch.append(float(trained_scores(folder, [best], data, 600, 3).mean()))
-            print(f"{budget} kB seed {seed}: {found[-1]:.4f}, trained {scratch[-1]:.4f} {best}", flush=True)
+            print(
+                f"{budget} kB seed {seed}: {found[-1]:.4f}, trained {scratch[-1]:.4f} {best}",
+                flush=True,
+            )
         note = f"at most {budget} kB, best of {UNSEEN} by validation rows; the same networks trained from scratch {np.mean(scratch):.4f}"
-        rows.append(row(f"arch-pareto-{budget}kb", found, (min(found), max(found)), "share", "pareto", note, n=359))
+        rows.append(
+            row(
+                f"arch-pareto-{budget}kb",
+                found,
+                (min(found), max(found)),
+                "share",
+                "pareto",
+                note,
+                n=359,
+            )
+        )
     return rows
 
 
@@ -216,7 +268,12 @@ def ranking(folder: Path, seeds: int) -> list[Row]:
     wanted = unseen(own, most=Limits(bytes=8 * 1024))
     reference = trained_scores(folder, wanted, data, 600, 3).mean(axis=1)
     size = np.array([architecture.parameters for architecture in wanted], float)
-    rules: dict[str, list[np.ndarray]] = {"written": [], "30-steps": [], "equal-cost": [], "parameters": [size] * seeds}
+    rules: dict[str, list[np.ndarray]] = {
+        "written": [],
+        "30-steps": [],
+        "equal-cost": [],
+        "parameters": [size] * seeds,
+    }
     seconds = {"written": 0.0, "30-steps": 0.0}
     for seed in range(seeds):
         hypernetwork, _ = written(folder, seed, own, 4_000)
@@ -236,11 +293,23 @@ def ranking(folder: Path, seeds: int) -> list[Row]:
     rows = []
     for name, ranks in {**rules, "random": [rng.random(len(wanted)) for _ in range(seeds)]}.items():
         each = [
-            np.array([100 * (reference[i].max() - reference[i][r[i].argmax()]) for i in draws]) for r in ranks
+            np.array([100 * (reference[i].max() - reference[i][r[i].argmax()]) for i in draws])
+            for r in ranks
         ]
         means = [float(e.mean()) for e in each]
         note = f"50 of {len(wanted)} unseen architectures of at most 8 kB, chosen by {name} on validation rows; CPU-ms per architecture: {', '.join(f'{n} {c:.1f}' for n, c in cost.items())}"
-        rows.append(row(f"arch-ranking-{name}", means, (min(means), max(means)), "points of regret", "ranking", note, n=2_000, higher=False))
+        rows.append(
+            row(
+                f"arch-ranking-{name}",
+                means,
+                (min(means), max(means)),
+                "points of regret",
+                "ranking",
+                note,
+                n=2_000,
+                higher=False,
+            )
+        )
         print(name, means, flush=True)
     return rows
 
@@ -281,13 +350,28 @@ def start(folder: Path, seeds: int) -> list[Row]:
         print(seed, {k: v[-1] for k, v in steps.items()}, flush=True)
     y = data.y[data.rows["test"]]
     for kind, each in made.items():
-        ends[kind] = [float(np.mean([(p.argmax(-1) == y).float().mean() for p in ps])) for ps in each.values()]
-        ensembles[kind] = [float((torch.stack(ps).mean(0).argmax(-1) == y).float().mean()) for ps in each.values()]
+        ends[kind] = [
+            float(np.mean([(p.argmax(-1) == y).float().mean() for p in ps])) for ps in each.values()
+        ]
+        ensembles[kind] = [
+            float((torch.stack(ps).mean(0).argmax(-1) == y).float().mean()) for ps in each.values()
+        ]
     rows = []
     for kind, values in steps.items():
         gain = 100 * (np.mean(ensembles[kind]) - np.mean(ends[kind]))
         note = f"steps of Adam until 95 % of the accuracy after full training, 40 unseen architectures; after 300 steps {np.mean(ends[kind]):.4f}, an ensemble of {seeds} of them {np.mean(ensembles[kind]):.4f} (+{gain:.2f} points)"
-        rows.append(row(f"arch-init-steps-{kind}", values, (min(values), max(values)), "steps", "start", note, n=40, higher=False))
+        rows.append(
+            row(
+                f"arch-init-steps-{kind}",
+                values,
+                (min(values), max(values)),
+                "steps",
+                "start",
+                note,
+                n=40,
+                higher=False,
+            )
+        )
     return rows
 
 
@@ -302,7 +386,19 @@ def written_thousand(folder: Path) -> list[Row]:
     scores_of(hypernetwork, wanted, data, "validation")
     spent = time.process_time() - started
     note = "1,000 MLPs for digits, from their descriptions: modules, graphs, weights, accuracy on 359 validation rows; one thread"
-    return [row("arch-cost-written", [spent], (spent, spent), "CPU-s", "written", note, n=1_000, cpu=spent, higher=False)]
+    return [
+        row(
+            "arch-cost-written",
+            [spent],
+            (spent, spent),
+            "CPU-s",
+            "written",
+            note,
+            n=1_000,
+            cpu=spent,
+            higher=False,
+        )
+    ]
 
 
 def main() -> None:

@@ -234,8 +234,10 @@ class Architectures:
     values: tuple[Any, ...]
 
     def __init__(self, values: Sequence[Any]) -> None:
-        if isinstance(values, str) or not isinstance(values, Sequence) or any(
-            isinstance(value, str) for value in values
+        if (
+            isinstance(values, str)
+            or not isinstance(values, Sequence)
+            or any(isinstance(value, str) for value in values)
         ):
             raise ConditionError(
                 f"The architectures are {shorten(repr(values), 60)}, expected a list with one architecture per "

@@ -52,6 +52,7 @@ _FUNCTIONS: dict[Any, str] = {
     F.leaky_relu: "other activation", F.elu: "other activation", F.softplus: "other activation",
     torch.sin: "other activation", operator.add: "add", torch.add: "add", operator.iadd: "add", operator.sub: "add",
     operator.mul: "multiply", torch.mul: "multiply", operator.matmul: "multiply", torch.matmul: "multiply",
+    operator.truediv: "multiply", torch.div: "multiply", operator.pow: "multiply", operator.neg: "multiply",
     torch.cat: "concatenate", torch.stack: "concatenate", torch.mean: "mean", torch.sum: "mean",
     F.avg_pool2d: "pool", F.max_pool2d: "pool", F.adaptive_avg_pool2d: "pool", F.dropout: "dropout",
 }  # fmt: skip
@@ -67,7 +68,7 @@ _MOVES: frozenset[Any] = frozenset(
     )
 )  # fmt: skip
 _MOVING_METHODS = frozenset(
-    "flatten reshape view transpose permute unsqueeze squeeze size contiguous unbind chunk split expand unflatten".split()
+    ["flatten", "reshape", "view", "transpose", "permute", "unsqueeze", "squeeze", "size", "contiguous", "unbind", "chunk", "split", "expand", "unflatten"]
 )
 _MOVING_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity)
 # Operations further apart than this are all equally far.
@@ -188,7 +189,7 @@ def graph_of(module: nn.Module) -> ChildGraph:
         raise UnsupportedChildError(
             f"{type(module).__name__} cannot be traced: {within} fails with {type(error).__name__}: {said[0][:120]}. "
             "A graph needs a forward pass without branches on values and loops over their lengths: move these "
-            "into a layer of torch, or use a generator that reads no graph, such as \"slots\"."
+            'into a layer of torch, or use a generator that reads no graph, such as "slots".'
         ) from None
     names = _names(module)
     operations: list[Operation] = []
@@ -245,7 +246,11 @@ class _Tracer(fx.Tracer):
     within = ""
 
     def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
         path = self.path_of_module(m)
         if not self.is_leaf_module(m, path):
@@ -302,7 +307,12 @@ def _layer(path: str, layer: nn.Module, names: Mapping[int, str]) -> Operation |
         return Operation(path, kind)
     widest = max(own, key=lambda parameter: (parameter.dim(), parameter.numel()))
     stride = getattr(layer, "stride", 1)
-    return Operation(path, kind, tensors, _sizes(tuple(widest.shape), max(stride) if isinstance(stride, tuple) else 1))
+    return Operation(
+        path,
+        kind,
+        tensors,
+        _sizes(tuple(widest.shape), max(stride) if isinstance(stride, tuple) else 1),
+    )
 
 
 def _names(module: nn.Module) -> dict[int, str]:
@@ -326,4 +336,13 @@ def _kind_of_space(spec: TensorSpec) -> str:
     return "linear" if len(spec.shape) == 2 else "parameter"
 
 
-__all__ = ["FEATURES", "MOST_STEPS", "OPERATIONS", "ChildGraph", "Operation", "chain_of", "graph_of", "requested_graph"]
+__all__ = [
+    "FEATURES",
+    "MOST_STEPS",
+    "OPERATIONS",
+    "ChildGraph",
+    "Operation",
+    "chain_of",
+    "graph_of",
+    "requested_graph",
+]

@@ -18,8 +18,8 @@ from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding
 from netwright.conditions import Condition, ExampleSet
 from netwright.ensemble import Averages, GeneratedEnsemble
 from netwright.errors import RunError, ShapeError
-from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.execution import Precision
+from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import (
     GENERATORS,
     Graph,
@@ -347,7 +347,9 @@ class Hypernetwork(Writer):
         """
         condition.check()
         self.conditioner.check(condition)
-        if condition.architecture is not None and set(condition.architecture.values) != {self.child.architecture}:
+        if condition.architecture is not None and set(condition.architecture.values) != {
+            self.child.architecture
+        }:
             return self._generate_sizes(condition, labels, max_bytes)
         was_training = self.training
         # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
@@ -377,10 +379,14 @@ class Hypernetwork(Writer):
         assert condition.architecture is not None
         found: dict[int, GeneratedNetwork] = {}
         for architecture, tasks in condition.architecture.groups().items():
-            networks = self.for_architecture(architecture).eval().generate_many(
-                condition.rows(torch.tensor(tasks)),
-                labels=[labels[t] for t in tasks] if labels else (),
-                max_bytes=max_bytes,
+            networks = (
+                self.for_architecture(architecture)
+                .eval()
+                .generate_many(
+                    condition.rows(torch.tensor(tasks)),
+                    labels=[labels[t] for t in tasks] if labels else (),
+                    max_bytes=max_bytes,
+                )
             )
             found.update(zip(tasks, networks, strict=True))
         return [found[t] for t in range(condition.tasks)]
@@ -491,7 +497,11 @@ def _class_head_for(hypernetwork: Hypernetwork, child: Child) -> ClassHead | Non
     own = [spec for spec in hypernetwork.child.space.tensors if spec.has_class_axis]
     leaves = [spec.name.rpartition(".")[2] for spec in rows]
     fits = [(r.name, r.shape[1:]) for r in rows] == [(r.name, r.shape[1:]) for r in own]
-    if not fits and (head is None or leaves != [s.name.rpartition(".")[2] for s in own] or head.residual is not None):
+    if not fits and (
+        head is None
+        or leaves != [s.name.rpartition(".")[2] for s in own]
+        or head.residual is not None
+    ):
         raise ShapeError(
             f"The child has class rows {[(r.name, r.shape[1:]) for r in rows]}, expected "
             f"{[(r.name, r.shape[1:]) for r in own]}. Keep the width of what the head reads, or train with "

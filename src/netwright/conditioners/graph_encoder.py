@@ -33,9 +33,7 @@ class GraphEncoder(nn.Module):
         self.read = nn.Sequential(
             nn.Linear(FEATURES, size), nn.GELU(), nn.Linear(size, size), nn.LayerNorm(size)
         )
-        self.blocks = nn.ModuleList(
-            SetBlock(size, heads=heads, cross=cross) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(SetBlock(size, heads=heads, cross=cross) for _ in range(depth))
         self.near = nn.ModuleList(nn.Embedding(_DISTANCES, heads) for _ in range(depth))
         for table in self.near:
             nn.init.normal_(table.weight, std=0.5)
@@ -72,9 +70,7 @@ class GraphEncoder(nn.Module):
             tokens = tokens + told.unsqueeze(1)
         for block, near in zip(self.blocks, self.near, strict=True):
             bias = near(distances).permute(0, 3, 1, 2)
-            tokens = block(
-                tokens, mask, context=context, context_mask=context_mask, bias=bias
-            )
+            tokens = block(tokens, mask, context=context, context_mask=context_mask, bias=bias)
         out: Tensor = self.norm(tokens)
         return out
 

@@ -163,9 +163,7 @@ class Graph(WeightGenerator):
         )
         return replace(embedding, operations=operations)
 
-    def _of_kind(
-        self, kind: str, tokens: Tensor, shares: Tensor
-    ) -> Iterator[tuple[int, Tensor]]:
+    def _of_kind(self, kind: str, tokens: Tensor, shares: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Place and value, [T, *], of all tensors of one kind: they are mixed in one product."""
         own = [i for i, each in enumerate(self.kinds) if each == kind]
         if not own:

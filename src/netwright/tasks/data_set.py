@@ -27,11 +27,12 @@ _CLOTHES = (
 class DataSet(TaskFamily):
     """Classification of one data set: every task is the same one, and has no condition of its own.
 
-    Wrap it in `Sized`, whose tasks ask for networks of different architectures. Training tasks are draws of
+    Wrap it in `Sized`, whose tasks ask for networks of different architectures; alone there is nothing to write a
+    network from. Training tasks are draws of
     training rows; those of validation and test are all rows of theirs, the same for every network.
 
     Args:
-        name: `digits`, scikit-learn's 1,797 of 8 x 8 pixels (UCI, CC BY 4.0), as vectors; `fashion-mnist`, 15,000 training and
+        data: `digits`, scikit-learn's 1,797 of 8 x 8 pixels (UCI, CC BY 4.0), as vectors; `fashion-mnist`, 15,000 training and
             10,000 test pictures of 28 x 28 (MIT), which must be there.
         queries: Rows per training task.
         most: Most rows of a validation or test task.
@@ -44,25 +45,27 @@ class DataSet(TaskFamily):
 
     def __init__(
         self,
-        name: Name = "digits",
+        data: Name = "digits",
         *,
         queries: int = 64,
         most: int = 2_000,
         data_root: str | Path | None = None,
     ) -> None:
-        if name not in get_args(Name):
+        if data not in get_args(Name):
             raise DataError(
-                f"Data set {name!r} is not known, expected one of {list(get_args(Name))}."
+                f"Data set {data!r} is not known, expected one of {list(get_args(Name))}."
             )
         for what, value in (("queries", queries), ("most", most)):
             if not isinstance(value, int) or value < 1:
                 raise DataError(f"`{what}` is {value!r}, expected a whole number of at least 1.")
-        self.name, self.queries, self.most = name, queries, most
-        if name == "digits":
+        self.data, self.queries, self.most = data, queries, most
+        if data == "digits":
             x, y, place = _digits()
             labels: tuple[str, ...] = tuple(map(str, range(10)))
         else:
-            folder = find_folder("fashion_mnist", [f for pair in _FASHION.values() for f in pair], data_root)
+            folder = find_folder(
+                "fashion_mnist", [f for pair in _FASHION.values() for f in pair], data_root
+            )
             if folder is None:
                 raise DataError(
                     "Fashion-MNIST was not found, expected the folder `fashion_mnist` with its IDX files. Point "
@@ -86,19 +89,17 @@ class DataSet(TaskFamily):
         else:
             own = torch.from_numpy(rows[: self.most])
             x, y = self.x[own], self.y[own]
-            query = ExampleSet.of(
-                x.expand(tasks, *x.shape), y.expand(tasks, *y.shape), classes=10
-            )
+            query = ExampleSet.of(x.expand(tasks, *x.shape), y.expand(tasks, *y.shape), classes=10)
         return TaskBatch(Condition(), query)
 
     def members(self, split: Split) -> tuple[str, ...]:
         """Numbers of the rows of a split."""
         check_split(split)
-        return tuple(f"{self.name}:{row:05d}" for row in self.rows[split])
+        return tuple(f"{self.data}:{row:05d}" for row in self.rows[split])
 
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
-        return {"name": self.name, "queries": self.queries, "most": self.most}
+        return {"data": self.data, "queries": self.queries, "most": self.most}
 
 
 @cache
@@ -107,9 +108,11 @@ def _digits() -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise MissingExtraError("scikit-learn", "sklearn", "The digits are its data set.") from None
+        raise MissingExtraError("scikit-learn", "classical", "The digits") from None
     pictures, digits = load_digits(return_X_y=True)
-    place = np.searchsorted([0.6, 0.8], np.random.default_rng(0).permutation(len(digits)) / len(digits), side="right")
+    place = np.searchsorted(
+        [0.6, 0.8], np.random.default_rng(0).permutation(len(digits)) / len(digits), side="right"
+    )
     x = torch.from_numpy((pictures / 8.0 - 0.6).astype(np.float32))
     return x, torch.from_numpy(digits.astype(np.int64)), place
 

@@ -1,0 +1,182 @@
+"""One generator for children of any architecture."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from making import perturb
+from torch import nn
+
+import netwright as nw
+from netwright.architectures import ConvNet, Recurrent, Residual, Transformer, conv, mlp
+from netwright.child import Child
+from netwright.conditioners import Architecture, Context, Examples
+from netwright.conditions import Architectures, Condition, ExampleSet
+from netwright.errors import ConditionError, RunError, ShapeError
+from netwright.hypernetwork import Hypernetwork
+
+VECTORS = [
+    mlp(inputs=5, hidden=(16,), outputs=3),
+    mlp(inputs=5, hidden=(12, 40, 7), outputs=3, activation="tanh"),
+    Residual(inputs=5, width=16, blocks=2, outputs=3),
+]
+
+
+def make(child=VECTORS[0], conditioner=None, **options):
+    return Hypernetwork(Child(child), conditioner or Architecture(size=16), "graph", **options)
+
+
+def asking(*architectures):
+    return Condition(architecture=Architectures(architectures))
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *VECTORS,
+        ConvNet(
+            channels=(8, 8),
+            kernels=(3, 5),
+            strides=(2, 1),
+            skips=(False, True),
+            image=(1, 12, 12),
+            outputs=4,
+        ),
+        Recurrent(inputs=4, width=12, steps=6, outputs=3),
+        Transformer(inputs=4, width=16, heads=2, depth=1, steps=6, outputs=3),
+    ],
+    ids=lambda a: type(a).__name__,
+)
+def test_one_hypernetwork_writes_children_of_every_family(architecture):
+    torch.manual_seed(0)
+    hypernetwork = make()
+    perturb(hypernetwork, torch.Generator().manual_seed(0))
+    network = hypernetwork.generate(asking(architecture))
+    own = architecture.build()
+    assert network.architecture == architecture
+    assert {n: p.shape for n, p in network.network.named_parameters()} == {
+        n: p.shape for n, p in own.named_parameters()
+    }
+    x = torch.randn(7, *architecture.input_shape)
+    assert network(x).isfinite().all()
+    assert network(x).shape == own(x).shape
+
+
+def test_written_children_start_as_well_initialised_at_any_size():
+    hypernetwork = make().eval()
+    for width in (4, 16, 64, 130):
+        torch.manual_seed(width)
+        architecture = mlp(inputs=20, hidden=(width, width), outputs=3)
+        own = hypernetwork.for_architecture(architecture)
+        params = own(asking(architecture))
+        spec = next(s for s in own.child.space.tensors if s.name == "linear2.weight")
+        assert 0.5 < float(params["linear2.weight"].detach().var()) / spec.std**2 < 2
+
+
+def test_a_mixed_batch_gives_each_task_the_network_that_it_gets_alone():
+    torch.manual_seed(0)
+    hypernetwork = make()
+    perturb(hypernetwork, torch.Generator().manual_seed(1))
+    wanted = [VECTORS[1], VECTORS[0], VECTORS[1], VECTORS[2]]
+    many = hypernetwork.generate_many(asking(*wanted))
+    x = torch.randn(6, 5)
+    for architecture, network in zip(wanted, many, strict=True):
+        assert network.architecture == architecture
+        torch.testing.assert_close(network(x), hypernetwork.generate(asking(architecture))(x))
+
+
+def test_smaller_layers_hold_the_first_units_of_larger_ones_at_the_start():
+    # The correction depends on the graph; what is learned for all children does not.
+    hypernetwork = make()
+    hypernetwork.generator.rescale(0.0)
+    hypernetwork.eval()
+    weights = []
+    for width in (8, 24):
+        architecture = mlp(inputs=5, hidden=(width,), outputs=3)
+        own = hypernetwork.for_architecture(architecture)
+        weights.append(own(asking(architecture))["linear1.weight"][0])
+    # The scale is measured for each child by itself.
+    torch.testing.assert_close(weights[0], weights[1][:8], rtol=0.01, atol=0)
+
+
+def test_for_a_module_of_the_users_own():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inside = nn.Conv1d(2, 6, 3)
+            self.last = nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.last(torch.relu(self.inside(x)).mean(dim=-1))
+
+    hypernetwork = make(conditioner=Context([0.0], [1.0], size=16)).for_child(Child(Own()))
+    params = hypernetwork(Condition(context=torch.tensor([[0.1], [0.9]])))
+    assert hypernetwork.child(params, torch.randn(2, 5, 2, 9)).shape == (2, 5, 4)
+    assert not torch.allclose(*params["inside.weight"])
+
+
+def test_operations_that_were_in_no_training_are_refused_once_there_was_one():
+    hypernetwork = make()
+    hypernetwork.train()
+    hypernetwork(asking(VECTORS[0]))
+    hypernetwork.eval()
+    with pytest.raises(
+        ConditionError, match=r"\['add', 'norm'\], which this hypernetwork never saw"
+    ):
+        hypernetwork.generate(asking(VECTORS[2]))
+    without = make(conditioner=Context([0.0], [1.0], size=16))
+    without.train()(Condition(context=torch.zeros(1, 1)))
+    with pytest.raises(RunError, match="'tanh'"):
+        without.eval().for_architecture(VECTORS[1])
+
+
+def test_what_was_seen_is_saved_with_the_weights():
+    first, second = make(), make()
+    first.train()(asking(VECTORS[0]))
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(ConditionError, match="never saw"):
+        second.eval().generate(asking(VECTORS[1]))
+
+
+def test_class_heads_of_any_width_from_prototypes():
+    torch.manual_seed(0)
+    wide = conv(channels=6, depth=2, classes=3, image=(1, 12, 12))
+    narrow = ConvNet(
+        channels=(4,), kernels=(3,), strides=(2,), skips=(False,), image=(1, 12, 12), classes=3
+    )
+    x, y = torch.rand(1, 9, 1, 12, 12), torch.arange(3).repeat(3)[None]
+    support = Condition(ExampleSet.of(x, y, classes=3))
+    reader = Examples((1, 12, 12), size=16, channels=8)
+    hypernetwork = make(wide, reader, head="anchor-only")
+    for architecture in (wide, narrow):
+        network = hypernetwork.for_architecture(architecture).generate(support)
+        assert network(x[0]).shape == (9, 3)
+        # One mean per class tells apart examples that are those means.
+        assert (network(x[0]).argmax(dim=1) == y[0]).float().mean() > 0.5
+    learned = make(wide, Examples((1, 12, 12), size=16, channels=8))
+    with pytest.raises(ShapeError, match="anchor-only"):
+        learned.for_architecture(narrow)
+
+
+def test_architectures_are_a_list_with_one_for_each_task():
+    with pytest.raises(ConditionError, match="expected a list"):
+        Architectures(VECTORS[0])
+    mixed = replace(asking(*VECTORS[:2]), context=torch.zeros(3, 1))
+    with pytest.raises(ConditionError, match="2 architectures for 3 tasks"):
+        mixed.check()
+
+
+def test_a_condition_without_architecture_is_refused_by_its_conditioner():
+    with pytest.raises(ConditionError, match="expected `architecture`"):
+        make()(Condition(context=torch.zeros(1, 1)))
+
+
+@pytest.mark.parametrize("option", ["mixtures", "rank", "depth"])
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(RunError, match=option):
+        make(**{option: 0})
+
+
+def test_architectures_that_are_too_large_are_refused_before_they_are_made():
+    with pytest.raises(nw.errors.RunError, match="parameters"):
+        make().for_architecture(mlp(inputs=30_000, hidden=(40_000,), outputs=2))

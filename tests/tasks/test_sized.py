@@ -1,0 +1,240 @@
+"""Tasks that ask for networks of different architectures, from sampling to training."""
+
+import pytest
+import torch
+
+import netwright as nw
+from netwright.architectures import mlp_space
+from netwright.conditions import Architectures
+from netwright.errors import ConditionError, DataError
+from netwright.learners.catalogue import make_learner
+from netwright.objectives import OBJECTIVES
+from netwright.rng import stream
+from netwright.tasks import DataSet, Sine, Sized
+from netwright.tasks.sizes import by_architecture
+from netwright.training import load_hypernetwork, make_hypernetwork
+from netwright.training.step import training_step
+
+SPACE = mlp_space(1, outputs=1, depth=(1, 2), width=(4, 16), activations=("relu", "tanh"))
+SINE = {"name": "sine", "shots": 5, "queries": 8}
+SETTINGS = {
+    "tasks": 6,
+    "learning_rate": 3e-3,
+    "validate_every": 5,
+    "validation_tasks": 8,
+    "progress": False,
+}
+
+
+def family(**options):
+    return Sized(family=SINE, space=SPACE, **{"each": 2, "pool": 8, **options})
+
+
+def test_every_so_many_tasks_ask_for_an_architecture_of_their_split():
+    own = family()
+    for split in ("train", "validation", "test"):
+        wanted = own.sample(stream(0, split), 6, split).condition.architecture.values
+        assert wanted[0] == wanted[1] and wanted[2] == wanted[3] and wanted[4] == wanted[5]
+        assert {SPACE.split_of(each) for each in wanted} == {split}
+
+
+def test_the_pool_is_all_that_training_sees():
+    own = family(pool=3)
+    seen = {
+        each
+        for s in range(20)
+        for each in own.sample(stream(0, s), 6, "train").condition.architecture.values
+    }
+    assert len(seen) <= 3
+    endless = family(pool=0)
+    seen = {
+        each
+        for s in range(20)
+        for each in endless.sample(stream(0, s), 6, "train").condition.architecture.values
+    }
+    assert len(seen) > 20
+
+
+def test_tasks_are_those_of_the_family():
+    plain = Sine(shots=5, queries=8).sample(stream(0, "x"), 4, "train")
+    batch = family().sample(stream(0, "x"), 4, "train")
+    assert torch.equal(plain.query.x, batch.query.x)
+    assert torch.equal(plain.condition.examples.x, batch.condition.examples.x)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"each": 0}, "`each` is 0"),
+        ({"pool": -1}, "`pool` is -1"),
+        ({"family": {"name": "sines"}}, "'sines' is not known"),
+        ({"family": {"name": "sized"}}, "'sized' is not known"),
+        ({"space": mlp_space(3, outputs=1)}, r"read inputs of \(3,\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, said):
+    with pytest.raises(DataError, match=said):
+        Sized(**{"family": SINE, "space": SPACE, **options})
+
+
+def test_parts_of_a_batch_cover_it():
+    own = family()
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    batch = own.sample(stream(0, "x"), 6, "train")
+    places = []
+    for writer, part, place in by_architecture(hypernetwork, batch):
+        assert {writer.child.architecture} == set(part.condition.architecture.values)
+        assert torch.equal(part.query.x, batch.query.x[place])
+        places += place.tolist()
+    assert sorted(places) == list(range(6))
+
+
+def test_only_hypernetworks_write_several_architectures():
+    plain = Sine(shots=5, queries=8)
+    joint = make_learner("joint", plain, seed=0).writer
+    batch = family().sample(stream(0, "x"), 4, "train")
+    with pytest.raises(ConditionError, match="expected a hypernetwork"):
+        list(by_architecture(joint, batch))
+
+
+def gradients(hypernetwork, batch):
+    """Of a step without clipping, whose update leaves the weights as they are."""
+    still = torch.optim.SGD(hypernetwork.parameters(), lr=0.0)
+    result = training_step(hypernetwork, OBJECTIVES["values"](), still, batch, clip=float("inf"))
+    return result, {
+        n: p.grad.clone() for n, p in hypernetwork.named_parameters() if p.grad is not None
+    }
+
+
+def test_the_gradient_of_a_mixed_batch_is_the_mean_of_those_of_its_parts():
+    own = family()
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    batch = own.sample(stream(0, "x"), 6, "train")
+    assert len(batch.condition.architecture.groups()) > 1
+    hypernetwork.conditioner.dropout = 0.0
+    whole_result, whole = gradients(hypernetwork, batch)
+    losses, sums = [], {}
+    for t in range(6):
+        part = batch.rows(slice(t, t + 1))
+        writer = hypernetwork.for_architecture(part.condition.architecture.values[0])
+        score = OBJECTIVES["values"]()(writer.child, writer(part.condition), part)
+        hypernetwork.zero_grad()
+        score.loss.sum().backward()
+        losses.append(float(score.loss.detach()))
+        for name, parameter in hypernetwork.named_parameters():
+            if parameter.grad is not None:
+                sums[name] = sums.get(name, 0) + parameter.grad / 6
+    assert whole_result.loss == pytest.approx(sum(losses) / 6, rel=1e-5)
+    assert whole.keys() == sums.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(gradient, sums[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_task_whose_loss_is_not_finite_is_left_out_and_the_others_count():
+    own = family()
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    hypernetwork.conditioner.dropout = 0.0
+    batch = own.sample(stream(0, "x"), 6, "train")
+    batch.query.y[3] = float("inf")
+    result, found = gradients(hypernetwork, batch)
+    assert result.left_out == 1 and all(g.isfinite().all() for g in found.values())
+    keep = torch.tensor([0, 1, 2, 4, 5])
+    _, without = gradients(hypernetwork, batch.rows(keep))
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, without[name], rtol=1e-4, atol=1e-6)
+
+
+def test_training_stopped_and_resumed_ends_in_the_same_bits(tmp_path):
+    own = family()
+
+    class Stops(Sized):
+        drawn = 0
+
+        def sample(self, rng, tasks, split):
+            Stops.drawn += split == "train"
+            if Stops.drawn > 7:
+                raise KeyboardInterrupt
+            return super().sample(rng, tasks, split)
+
+    whole = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    nw.train(whole, own, steps=10, checkpoint_every=3, **SETTINGS)
+    stopped = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    stops = Stops(family=SINE, space=SPACE, each=2, pool=8)
+    import netwright.tasks as tasks
+
+    saved = tasks.FAMILIES["sized"]
+    tasks.FAMILIES["sized"] = Stops
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            nw.train(stopped, stops, folder=tmp_path, steps=10, checkpoint_every=3, **SETTINGS)
+    finally:
+        tasks.FAMILIES["sized"] = saved
+    resumed = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    nw.train(resumed, own, folder=tmp_path, resume=True, steps=10, checkpoint_every=3, **SETTINGS)
+    for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    loaded, run = load_hypernetwork(tmp_path)
+    assert run.family["space"] == SPACE.record()
+    condition = own.sample(stream(0, "y"), 1, "test").condition
+    x = torch.randn(5, 1)
+    torch.testing.assert_close(loaded.generate(condition)(x), whole.generate(condition)(x))
+
+
+def test_one_hypernetwork_learns_to_write_networks_of_sizes_that_it_never_saw():
+    space = mlp_space(64, outputs=10, depth=(1, 2), width=(8, 32), activations=("relu", "tanh"))
+    own = Sized(family={"name": "data-set"}, space=space, pool=20)
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=space.smallest())
+    before = nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value
+    nw.train(
+        hypernetwork,
+        own,
+        steps=150,
+        warm_up=10,
+        **{**SETTINGS, "tasks": 8, "validate_every": 150, "learning_rate": 5e-3},
+    )
+    after = nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value
+    assert before < 0.3 and after > 0.6
+
+
+def test_a_data_set_gives_validation_and_test_the_same_rows_for_every_network():
+    own = DataSet()
+    a, b = (own.sample(stream(s, "x"), 2, "test").query for s in (0, 1))
+    assert torch.equal(a.x, b.x) and torch.equal(a.x[0], a.x[1])
+    assert a.x.shape[1] == len(own.rows["test"])
+    assert len(DataSet(most=50).sample(stream(0, "x"), 1, "test").query.x[0]) == 50
+
+
+def test_fashion_mnist_is_read_from_its_files(shared_data):
+    own = DataSet("fashion-mnist", most=100, data_root=shared_data)
+    assert [len(own.rows[split]) for split in ("train", "validation", "test")] == [
+        12_000,
+        3_000,
+        10_000,
+    ]
+    assert own.shape.x == (1, 28, 28)
+    batch = own.sample(stream(0, "x"), 2, "train")
+    assert batch.query.x.shape == (2, 64, 1, 28, 28)
+    assert abs(float(own.x.mean())) < 0.1 and abs(float(own.x.std()) - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"data": "digit"}, "'digit' is not known"),
+        ({"queries": 0}, "`queries` is 0"),
+        ({"most": 0}, "`most` is 0"),
+    ],
+)
+def test_options_of_a_data_set_are_checked(options, said):
+    with pytest.raises(DataError, match=said):
+        DataSet(**options)
+
+
+def test_fashion_mnist_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(DataError, match="Fashion-MNIST was not found"):
+        DataSet("fashion-mnist", data_root=tmp_path)
+
+
+def test_architectures_are_told_apart_by_rows():
+    wanted = Architectures([SPACE.smallest(), SPACE.smallest()])
+    assert wanted.rows(torch.tensor([False, True])).tasks == 1

@@ -1,0 +1,178 @@
+"""Children as graphs of operations."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from netwright.architectures import mlp
+from netwright.child import Child
+from netwright.errors import UnsupportedChildError
+from netwright.graph import FEATURES, MOST_STEPS, chain_of, graph_of, requested_graph
+from netwright.space import ParameterSpace
+
+
+class Skip(nn.Module):
+    """Two ways from input to output, one of them longer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.norm = nn.GroupNorm(2, 8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.conv1(x))
+        y = F.gelu(self.norm(self.conv2(x)))
+        return self.head((x + y).mean(dim=(2, 3)))
+
+
+class Sequences(nn.Module):
+    """A recurrent child that reads out its last step."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.GRU(3, 8, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        states, _ = self.layers(x)
+        return self.head(states[:, -1])
+
+
+class Branches(nn.Module):
+    """Cannot be traced: what it does depends on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else x
+
+
+class Within(nn.Module):
+    """Holds what cannot be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), Branches()
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+class Sorts(nn.Module):
+    """Does what graphs have no word for."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.sort(self.layer(x))[0]
+
+
+def kinds(graph):
+    return [each.kind for each in graph.operations]
+
+
+def test_a_graph_has_the_operations_in_order_and_who_reads_from_whom():
+    graph = graph_of(Skip())
+    assert kinds(graph) == [
+        "input", "convolution", "relu", "convolution", "norm", "gelu", "add", "mean", "linear", "output",
+    ]  # fmt: skip
+    chain = [(i, i + 1) for i in range(9)]
+    assert graph.edges == tuple(sorted([*chain, (2, 6)]))
+    assert graph.operations[1].sizes == (8, 3, 9, 2)
+    assert graph.operations[1].tensors == ("conv1.weight", "conv1.bias")
+
+
+@pytest.mark.parametrize(
+    "module", [Skip(), Sequences(), nn.Sequential(nn.Conv1d(2, 4, 3), nn.Tanh())]
+)
+def test_every_parameter_has_one_owner(module):
+    graph = graph_of(module)
+    assert sorted(graph.owner()) == sorted(ParameterSpace.of(module).names)
+
+
+def test_layers_that_return_several_things_are_one_operation():
+    assert kinds(graph_of(Sequences())) == ["input", "recurrent", "linear", "output"]
+
+
+def test_distances_are_shortest_ways_and_tell_forwards_from_backwards():
+    graph = graph_of(Skip())
+    found = graph.distances
+    count = len(graph.operations)
+    # Floyd and Warshall, as an independent answer.
+    steps = torch.full((count, count), 99)
+    steps.fill_diagonal_(0)
+    for i, j in graph.edges:
+        steps[i, j] = 1
+    for k in range(count):
+        steps = torch.minimum(steps, steps[:, k : k + 1] + steps[k : k + 1])
+    for i in range(count):
+        for j in range(count):
+            if i == j:
+                expected = 0
+            elif steps[i, j] < 99:
+                expected = min(MOST_STEPS, int(steps[i, j]))
+            elif steps[j, i] < 99:
+                expected = MOST_STEPS + min(MOST_STEPS, int(steps[j, i]))
+            else:
+                expected = 2 * MOST_STEPS + 1
+            assert found[i, j] == expected, (i, j)
+    assert found[2, 6] == 1 and found[6, 2] == MOST_STEPS + 1
+
+
+def test_branches_do_not_read_from_each_other():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 3), nn.Linear(2, 3)
+
+        def forward(self, x):
+            return self.a(x) * self.b(x)
+
+    graph = graph_of(Two())
+    assert kinds(graph) == ["input", "linear", "linear", "multiply", "output"]
+    assert graph.distances[1, 2] == graph.distances[2, 1] == 2 * MOST_STEPS + 1
+
+
+def test_features_tell_kind_size_and_place():
+    graph = graph_of(Skip())
+    assert graph.features.shape == (10, FEATURES)
+    first, second, head = (graph.features[i] for i in (1, 3, 8))
+    assert not torch.equal(first, second) and not torch.equal(second, head)
+    deep = requested_graph(mlp(inputs=3, hidden=(8, 8, 8), outputs=2))
+    hidden = [i for i, each in enumerate(deep.operations) if each.sizes[:2] == (8, 8)]
+    # Layers of one size differ by how far they are from the ends.
+    assert len(hidden) == 2 and not torch.equal(*(deep.features[i] for i in hidden))
+
+
+def test_a_space_alone_gives_a_chain():
+    graph = chain_of(Child(mlp(inputs=3, hidden=(8,), outputs=2)).space)
+    assert kinds(graph) == ["input", "linear", "linear", "output"]
+    assert graph.operations[1].tensors == ("linear1.weight", "linear1.bias")
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (Branches(), "Branches cannot be traced: Branches fails"),
+        (Within(), r"Within cannot be traced: second \(Branches\) fails"),
+        (Sorts(), "Sorts calls 'sort'"),
+        (nn.Sequential(nn.Linear(2, 2), nn.PixelShuffle(1)), "Layer '1' is a PixelShuffle"),
+    ],
+)
+def test_what_cannot_be_a_graph_is_refused_with_its_place_and_a_way_out(module, said):
+    with pytest.raises(UnsupportedChildError, match=said) as error:
+        graph_of(module)
+    assert "slots" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_graph_of_an_architecture_takes_nothing_from_the_random_state():
+    before = torch.random.get_rng_state()
+    requested_graph(mlp(inputs=3, hidden=(5, 7), outputs=2))
+    assert torch.equal(before, torch.random.get_rng_state())
