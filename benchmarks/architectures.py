@@ -181,7 +181,7 @@ def row(
     each = ", ".join(f"{v:.4g}" for v in values)
     return Row(
         name, float(np.mean(values)), *ends, unit, higher, n, list(range(len(values))), cpu,
-        COMMAND.format(command), f"{note}; seeds: {each}",
+        command if " " in command else COMMAND.format(command), f"{note}; seeds: {each}",
     )  # fmt: skip
 
 
@@ -194,13 +194,16 @@ def quality(
     scratch: int,
     count: int,
     command: str,
+    *,
+    tries: int = 3,
     **settings: Any,
 ) -> list[Row]:
     """Mean accuracy of written networks, and how their order agrees with that of trained ones."""
     data: Any = own.family
     wanted = unseen(own, count)
     started = time.process_time()
-    reference = trained_scores(folder, wanted, data, scratch, 3).mean(axis=1)
+    each = trained_scores(folder, wanted, data, scratch, tries)
+    reference = each.mean(axis=1)
     short = trained_scores(folder, wanted, data, 30, 1).mean(axis=1)
     print(f"trained {reference.mean():.4f}, 30 steps {short.mean():.4f}, {time.process_time() - started:.0f} CPU-s", flush=True)  # fmt: skip
     means, taus, all_scores, cpu = [], [], [], 0.0
@@ -213,10 +216,10 @@ def quality(
         taus.append(float(kendalltau(found, reference)[0]))
         print(f"{label} seed {seed}: {means[-1]:.4f} (least {found.min():.3f}), tau {taus[-1]:.3f}, {spent:.0f} CPU-s", flush=True)  # fmt: skip
     mean = np.mean(all_scores, axis=0)
-    halves = trained_scores(folder, wanted, data, scratch, 3)
-    agree = float(kendalltau(halves[:, 0], halves[:, 1])[0])
-    note = f"{count} unseen architectures; trained from scratch ({scratch} steps, 3 seeds) {reference.mean():.4f}, 30 steps of Adam {short.mean():.4f}"
-    notes = f"with accuracy after training; two trainings of the same networks agree by {agree:.3f}, 30 steps of Adam by {float(kendalltau(short, reference)[0]):.3f}"
+    agree = float(kendalltau(each[:, 0], each[:, -1])[0])
+    twice = f"two trainings of the same networks agree by {agree:.3f}, " if tries > 1 else ""
+    note = f"{count} unseen architectures; trained from scratch ({scratch} steps, {tries} seeds) {reference.mean():.4f}, 30 steps of Adam {short.mean():.4f}"
+    notes = f"with accuracy after training; {twice}30 steps of Adam by {float(kendalltau(short, reference)[0]):.3f}"
     return [
         row(f"{label}-accuracy", means, interval(mean), "share", command, note, n=count, cpu=cpu),
         row(f"{label}-tau", taus, tau_interval(mean, reference), "Kendall's tau", command, notes, n=count, cpu=cpu),

@@ -123,7 +123,8 @@ def test_distances_are_shortest_ways_and_tell_forwards_from_backwards():
             else:
                 expected = 2 * MOST_STEPS + 1
             assert found[i, j] == expected, (i, j)
-    assert found[2, 6] == 1 and found[6, 2] == MOST_STEPS + 1
+    assert found[2, 6] == 1
+    assert found[6, 2] == MOST_STEPS + 1
 
 
 def test_branches_do_not_read_from_each_other():
@@ -144,11 +145,13 @@ def test_features_tell_kind_size_and_place():
     graph = graph_of(Skip())
     assert graph.features.shape == (10, FEATURES)
     first, second, head = (graph.features[i] for i in (1, 3, 8))
-    assert not torch.equal(first, second) and not torch.equal(second, head)
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, head)
     deep = requested_graph(mlp(inputs=3, hidden=(8, 8, 8), outputs=2))
     hidden = [i for i, each in enumerate(deep.operations) if each.sizes[:2] == (8, 8)]
     # Layers of one size differ by how far they are from the ends.
-    assert len(hidden) == 2 and not torch.equal(*(deep.features[i] for i in hidden))
+    assert len(hidden) == 2
+    assert not torch.equal(*(deep.features[i] for i in hidden))
 
 
 def test_a_space_alone_gives_a_chain():
@@ -169,7 +172,8 @@ def test_a_space_alone_gives_a_chain():
 def test_what_cannot_be_a_graph_is_refused_with_its_place_and_a_way_out(module, said):
     with pytest.raises(UnsupportedChildError, match=said) as error:
         graph_of(module)
-    assert "slots" in str(error.value) and "\n" not in str(error.value)
+    assert "slots" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_the_graph_of_an_architecture_takes_nothing_from_the_random_state():

@@ -68,7 +68,22 @@ _MOVES: frozenset[Any] = frozenset(
     )
 )  # fmt: skip
 _MOVING_METHODS = frozenset(
-    ["flatten", "reshape", "view", "transpose", "permute", "unsqueeze", "squeeze", "size", "contiguous", "unbind", "chunk", "split", "expand", "unflatten"]
+    [
+        "flatten",
+        "reshape",
+        "view",
+        "transpose",
+        "permute",
+        "unsqueeze",
+        "squeeze",
+        "size",
+        "contiguous",
+        "unbind",
+        "chunk",
+        "split",
+        "expand",
+        "unflatten",
+    ]
 )
 _MOVING_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity)
 # Operations further apart than this are all equally far.
@@ -265,7 +280,7 @@ def _operation(node: fx.Node, module: nn.Module, names: Mapping[int, str]) -> Op
     if node.op == "output":
         return Operation(node.name, "output")
     if node.op == "get_attr":
-        target = module
+        target: Any = module
         for part in str(node.target).split("."):
             target = getattr(target, part)
         if not isinstance(target, nn.Parameter):

@@ -88,8 +88,10 @@ def test_batches_have_the_shape_that_the_family_says(family, split):
     support = batch.condition.examples
     batch.query.check("query")
     if isinstance(family, DataSet):
-        assert not batch.condition.present() and not family.shape.sources
-        assert batch.query.x.shape[2:] == family.shape.x and batch.query.classes == 10
+        assert not batch.condition.present()
+        assert not family.shape.sources
+        assert batch.query.x.shape[2:] == family.shape.x
+        assert batch.query.classes == 10
         return
     batch.condition.check()
     assert set(batch.condition.present()) == set(family.shape.sources)

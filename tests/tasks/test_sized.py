@@ -34,7 +34,9 @@ def test_every_so_many_tasks_ask_for_an_architecture_of_their_split():
     own = family()
     for split in ("train", "validation", "test"):
         wanted = own.sample(stream(0, split), 6, split).condition.architecture.values
-        assert wanted[0] == wanted[1] and wanted[2] == wanted[3] and wanted[4] == wanted[5]
+        assert wanted[0] == wanted[1]
+        assert wanted[2] == wanted[3]
+        assert wanted[4] == wanted[5]
         assert {SPACE.split_of(each) for each in wanted} == {split}
 
 
@@ -137,7 +139,8 @@ def test_a_task_whose_loss_is_not_finite_is_left_out_and_the_others_count():
     batch = own.sample(stream(0, "x"), 6, "train")
     batch.query.y[3] = float("inf")
     result, found = gradients(hypernetwork, batch)
-    assert result.left_out == 1 and all(g.isfinite().all() for g in found.values())
+    assert result.left_out == 1
+    assert all(g.isfinite().all() for g in found.values())
     keep = torch.tensor([0, 1, 2, 4, 5])
     _, without = gradients(hypernetwork, batch.rows(keep))
     for name, gradient in found.items():
@@ -193,13 +196,15 @@ def test_one_hypernetwork_learns_to_write_networks_of_sizes_that_it_never_saw():
         **{**SETTINGS, "tasks": 8, "validate_every": 150, "learning_rate": 5e-3},
     )
     after = nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value
-    assert before < 0.3 and after > 0.6
+    assert before < 0.3
+    assert after > 0.6
 
 
 def test_a_data_set_gives_validation_and_test_the_same_rows_for_every_network():
     own = DataSet()
     a, b = (own.sample(stream(s, "x"), 2, "test").query for s in (0, 1))
-    assert torch.equal(a.x, b.x) and torch.equal(a.x[0], a.x[1])
+    assert torch.equal(a.x, b.x)
+    assert torch.equal(a.x[0], a.x[1])
     assert a.x.shape[1] == len(own.rows["test"])
     assert len(DataSet(most=50).sample(stream(0, "x"), 1, "test").query.x[0]) == 50
 
@@ -214,7 +219,8 @@ def test_fashion_mnist_is_read_from_its_files(shared_data):
     assert own.shape.x == (1, 28, 28)
     batch = own.sample(stream(0, "x"), 2, "train")
     assert batch.query.x.shape == (2, 64, 1, 28, 28)
-    assert abs(float(own.x.mean())) < 0.1 and abs(float(own.x.std()) - 1) < 0.1
+    assert abs(float(own.x.mean())) < 0.1
+    assert abs(float(own.x.std()) - 1) < 0.1
 
 
 @pytest.mark.parametrize(

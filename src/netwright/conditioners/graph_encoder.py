@@ -34,9 +34,10 @@ class GraphEncoder(nn.Module):
             nn.Linear(FEATURES, size), nn.GELU(), nn.Linear(size, size), nn.LayerNorm(size)
         )
         self.blocks = nn.ModuleList(SetBlock(size, heads=heads, cross=cross) for _ in range(depth))
-        self.near = nn.ModuleList(nn.Embedding(_DISTANCES, heads) for _ in range(depth))
-        for table in self.near:
+        tables = [nn.Embedding(_DISTANCES, heads) for _ in range(depth)]
+        for table in tables:
             nn.init.normal_(table.weight, std=0.5)
+        self.near = nn.ModuleList(tables)
         self.norm = nn.LayerNorm(size)
         # Which kinds of operations were met in training: of others nothing is known.
         self.seen: Tensor

@@ -1,0 +1,131 @@
+"""Convolutional networks of any architecture from one hypernetwork: for one data set, and for tasks never seen.
+
+python benchmarks/architectures_pictures.py conv --folder runs/arch-conv
+python benchmarks/architectures_pictures.py task --folder runs/arch-task
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import netwright as nw
+from netwright.architectures import Architecture, ConvNet, conv_space
+from netwright.conditions import Architectures, Condition
+from netwright.hypernetwork import Hypernetwork
+from netwright.tasks import Sized
+from netwright.training import Checkpoints, make_hypernetwork
+from netwright.writer import Writer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from architectures import family, quality, row
+from records import Row, write_rows
+
+COMMAND = "python benchmarks/architectures_pictures.py {0} --folder runs/arch-{0}"
+# Channels of four blocks that make networks of about so many bytes.
+SIZES = {"2kb": 4, "8kb": 8, "32kb": 16}
+SETTINGS = {
+    "tasks": 16, "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "validate_every": 250,
+    "validation_tasks": 100, "checkpoint_every": 250, "progress": False,
+}  # fmt: skip
+
+
+def conv(folder: Path, seeds: int) -> list[Row]:
+    """Networks of unseen depth, width, kernels, strides, short cuts and norms for Fashion-MNIST."""
+    space = conv_space((1, 28, 28), outputs=10, activations=("relu", "gelu"))
+    own = family("fashion-mnist", space, queries=32, most=1_000)
+    settings = {"validation_tasks": 30, "checkpoint_every": 250}
+    return quality(
+        "arch-conv", folder, own, seeds, 2_500, 800, 40, COMMAND.format("conv"), tries=1, **settings
+    )
+
+
+class Asking(Writer):
+    """A hypernetwork of all sizes that is asked for one."""
+
+    def __init__(self, hypernetwork: Hypernetwork, architecture: Architecture) -> None:
+        super().__init__()
+        self.hypernetwork = hypernetwork.for_architecture(architecture)
+        self.architecture = architecture
+        self._shares_child_of(self.hypernetwork)
+
+    def forward(self, condition: Condition) -> dict[str, Tensor]:
+        """Write params of the one architecture."""
+        wanted = Architectures([self.architecture] * condition.tasks)
+        return self.hypernetwork(replace(condition, architecture=wanted))
+
+    def record(self) -> dict[str, Any]:
+        """That of the hypernetwork."""
+        return self.hypernetwork.record()
+
+
+def task(folder: Path, seeds: int) -> list[Row]:
+    """Omniglot, 5 ways, 1 shot: one hypernetwork for all sizes, beside one for each size."""
+    space = conv_space(
+        (1, 28, 28), classes=5, depth=(3, 4), channels=(4, 16), kernels=(3,), strides=(2,), skips=(False,),
+        norms=("group",), activations=("relu",),
+    )  # fmt: skip
+    tasks = {"name": "omniglot", "ways": 5, "shots": 1, "queries": 5, "jitter": 2}
+    sized = Sized(family=tasks, space=space, each=4)
+    children = {
+        name: ConvNet(
+            channels=(width,) * 4, kernels=(3,) * 4, strides=(2,) * 4, skips=(False,) * 4, classes=5,
+            image=(1, 28, 28), norm="group", activation="relu",
+        )
+        for name, width in SIZES.items()
+    }  # fmt: skip
+    alone: dict[str, list[float]] = {name: [] for name in SIZES}
+    whole: dict[str, list[float]] = {name: [] for name in SIZES}
+    spent: dict[str, float] = {"one for all": 0.0, **dict.fromkeys(SIZES, 0.0)}
+    own: Any = sized.family
+    for seed in range(seeds):
+        one = make_hypernetwork(sized.shape, seed=seed, child=children["32kb"], head="anchor-only")
+        spent["one for all"] += trained_on(one, sized, folder / f"all-{seed}", seed, 2_000)
+        for name, child in children.items():
+            single = make_hypernetwork(own.shape, seed=seed, child=child)
+            spent[name] += trained_on(single, own, folder / f"{name}-{seed}", seed, 1_500)
+            alone[name].append(nw.evaluate(single, own, tasks=600).metrics["accuracy"].value)
+            found = nw.evaluate(Asking(one, child), own, tasks=600)
+            whole[name].append(found.metrics["accuracy"].value)
+            print(f"{name} seed {seed}: one for all {whole[name][-1]:.4f}, alone {alone[name][-1]:.4f}", spent, flush=True)  # fmt: skip
+    rows = []
+    for name, values in whole.items():
+        each = ", ".join(f"{v:.4f}" for v in alone[name])
+        note = (
+            f"5w1s, 600 unseen tasks, four blocks of {SIZES[name]} channels, {children[name].cost.bytes:,} bytes; a "
+            f"hypernetwork for this size alone (layer-tokens, anchored) {np.mean(alone[name]):.4f} ({each}) in {spent[name]:.0f} CPU-s"
+        )
+        ends = (min(values), max(values))
+        rows.append(row(f"arch-task-{name}", values, ends, "share", COMMAND.format("task"), note, n=600, cpu=spent["one for all"]))  # fmt: skip
+    return rows
+
+
+def trained_on(hypernetwork: Hypernetwork, own: Any, place: Path, seed: int, steps: int) -> float:
+    """CPU-seconds of a training that goes on where it was."""
+    there = place.exists() and bool(Checkpoints(place).steps())
+    done = nw.train(
+        hypernetwork, own, folder=place, resume=there, steps=steps, seed=seed, **SETTINGS
+    )
+    return done.cpu_seconds
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["conv", "task"])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    rows = {"conv": conv, "task": task}[args.what](args.folder, args.seeds)
+    write_rows("architectures", rows)
+
+
+if __name__ == "__main__":
+    main()
