@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet, Texts
-from netwright.environments import ENVIRONMENTS, Environment, outside
+from netwright.environments import ENVIRONMENTS, Environment, masked, outside
 from netwright.errors import DataError
 from netwright.tasks.base import (
     Source,
@@ -27,8 +27,6 @@ Region = Literal["box", "1.25x", "1.5x", "corners"]
 SOURCES: tuple[Source, ...] = ("context", "examples", "description")
 # Cells that the box of machines is cut into, per quantity: each belongs to one split.
 _CELLS = 4
-# Of quantities that have a few values, how many these are.
-_COUNTS = {"switch": 2, "level": 3}
 # A corner is where both of the first two quantities are in so large a part of an end of their range.
 _CORNER = 0.15
 
@@ -222,7 +220,9 @@ class Control(TaskFamily):
         for t in range(self.probe):
             action = actions[:, t : t + 1].to(machine.device)
             if self.environment.discrete:
-                action = self.environment.decide(action)
+                action = self.environment.decide(
+                    masked(action, self.environment.legal(state, machine))
+                )
             moved = self.environment.step(state, action, machine)
             seen, said = transition(self.environment, machine, state, action, moved)
             x.append(seen)
@@ -265,9 +265,8 @@ class Control(TaskFamily):
         columns = []
         for i, q in enumerate(self.environment.quantities):
             if q.is_discrete:
-                values = _COUNTS[q.kind]
-                place = np.clip((shares[:, i] * values).astype(int), 0, values - 1)
-                columns.append(place - 1.0 if q.kind == "level" else place.astype(float))
+                place = np.clip((shares[:, i] * q.count).astype(int), 0, q.count - 1)
+                columns.append(q.low + place)
                 continue
             value = q.low + shares[:, i] * (q.high - q.low)
             # No mass, length or friction below nothing.
@@ -310,7 +309,8 @@ _ENLARGED = 10.0
 
 def _cell_counts(environment: Environment) -> list[int]:
     """Into how many cells the range of each quantity is cut that decides on the split."""
-    return [_COUNTS.get(q.kind, _CELLS) for q in environment.quantities[: environment.hashed]]
+    deciding = environment.quantities[: environment.hashed]
+    return [q.count if q.is_discrete else _CELLS for q in deciding]
 
 
 def _split_of(shares: np.ndarray, environment: Environment) -> np.ndarray:
