@@ -47,10 +47,10 @@ def test_the_page_has_the_physics_of_the_library(name):
     rng = np.random.default_rng(0)
     low, high = (np.array(end) for end in environment.ranges)
     machine = low + rng.random(len(low)) * (high - low)
-    machine[[q.is_discrete for q in environment.quantities]] = 1.0
+    for i, q in enumerate(environment.quantities):
+        if q.is_discrete:
+            machine[i] = q.low + rng.integers(q.count)
     state = environment.start(rng, 1, 1).double()
-    if environment.discrete:
-        machine[1:4] = -1.0, 0.0, 1.0
     actions = rng.uniform(-1.5, 1.5, (25, environment.actions))
     numbers = dict(zip([q.name for q in environment.quantities], machine.tolist(), strict=True))
     found = in_node(

@@ -19,7 +19,7 @@ def shares_of(family, machine):
     return np.stack(columns, axis=1)
 
 
-@pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name != "grid-world"])
+@pytest.mark.parametrize("name", [name for name, e in ENVIRONMENTS.items() if not e.discrete])
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_machines_are_of_the_cells_of_their_split_and_of_no_corner(name, split):
     family = Control(name)

@@ -11,18 +11,21 @@ CELLS = SIDE * SIDE
 LEAST = 3
 """Of a side of a board."""
 LENGTHS = (3, 4)
-# Horizontal, vertical, and both diagonals.
-_DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
+_STRAIGHT = ((1, 0), (0, 1))
+_DIAGONAL = ((1, 1), (1, -1))
 
 
 @cache
-def lines_of(width: int, height: int, length: int, joined: bool) -> tuple[tuple[int, ...], ...]:
+def lines_of(
+    width: int, height: int, length: int, diagonals: bool, joined: bool
+) -> tuple[tuple[int, ...], ...]:
     """All lines of `length` cells of a board; where its left and right edges are joined, across that seam as well.
 
     Cells are numbered row by row, five to a row, from the bottom left.
     """
     found = set()
-    for x, y, (dx, dy) in product(range(width), range(height), _DIRECTIONS):
+    directions = _STRAIGHT + (_DIAGONAL if diagonals else ())
+    for x, y, (dx, dy) in product(range(width), range(height), directions):
         places = [(x + i * dx, y + i * dy) for i in range(length)]
         if joined:
             places = [(px % width, py) for px, py in places]
@@ -40,6 +43,7 @@ class Rules:
         width: Cells in a row, [T, 1].
         height: Cells in a column, [T, 1].
         length: Stones in a line, [T, 1].
+        diagonals: Whether lines may be diagonal, bool [T, 1].
         gravity: Whether stones fall, bool [T, 1].
         joined: Whether the left and the right edge are joined, bool [T, 1].
         like: Says the dtype and device of stones.
@@ -50,6 +54,7 @@ class Rules:
         width: Tensor,
         height: Tensor,
         length: Tensor,
+        diagonals: Tensor,
         gravity: Tensor,
         joined: Tensor,
         *,
@@ -65,10 +70,11 @@ class Rules:
             (width - LEAST).round().long().clamp(0, sides - 1),
             (height - LEAST).round().long().clamp(0, sides - 1),
             (length - LENGTHS[0]).round().long().clamp(0, len(LENGTHS) - 1),
+            diagonals.long(),
             joined.long(),
         ]
         at = places[0]
-        for place, size in zip(places[1:], (sides, len(LENGTHS), 2), strict=True):
+        for place, size in zip(places[1:], (sides, len(LENGTHS), 2, 2), strict=True):
             at = at * size + place
         self.lines = _all_lines().to(like)[at[:, 0]]
 
@@ -98,7 +104,8 @@ class Rules:
 def _all_lines() -> Tensor:
     """Lines of every board, length and seam, as masks [V, L, 25]; where there are fewer than L the rest is empty."""
     sides, lengths = range(LEAST, SIDE + 1), LENGTHS
-    each = [lines_of(*rule) for rule in product(sides, sides, lengths, (False, True))]
+    no_yes = (False, True)
+    each = [lines_of(*rule) for rule in product(sides, sides, lengths, no_yes, no_yes)]
     found = torch.zeros(len(each), max(map(len, each)), CELLS)
     for v, lines in enumerate(each):
         for i, line in enumerate(lines):

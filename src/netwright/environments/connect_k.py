@@ -42,7 +42,7 @@ class _Game:
 class ConnectK(Environment):
     """Complete a line of three or four stones before the opponent does, on a board of 3 x 3 to 5 x 5 cells.
 
-    Rules differ: sides of the board, stones of a line, whether stones fall (a column is chosen, as in Connect Four), whether who
+    Rules differ: sides of the board, stones of a line, whether it may be diagonal, whether stones fall (a column is chosen, as in Connect Four), whether who
     completes a line loses (misere), whether the left and the right edge are joined. Textbook: tic-tac-toe.
 
     The opponent is part of the environment and moves within the step; who opens is drawn. It plays at random: any legal cell is as
@@ -61,6 +61,7 @@ class ConnectK(Environment):
         Quantity("width", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("height", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("line", LENGTHS[0], LENGTHS[-1], 3.0, "whole", "stones"),
+        Quantity("diagonals", 0.0, 1.0, 1.0, "switch"),
         Quantity("gravity", 0.0, 1.0, 0.0, "switch"),
         Quantity("misere", 0.0, 1.0, 0.0, "switch"),
         Quantity("joined", 0.0, 1.0, 0.0, "switch"),
@@ -69,7 +70,7 @@ class ConnectK(Environment):
     # Who opens has the odd move of a full board.
     steps, hold, seconds = (CELLS + 1) // 2, 1, 0.8
     discrete = True
-    hashed = 6
+    hashed = 7
     skills: ClassVar[tuple[float, ...]] = (0.0,)
     """Shares of its moves for which an opponent looks one move ahead; each episode's is drawn from these."""
 
@@ -83,8 +84,9 @@ class ConnectK(Environment):
         return torch.from_numpy(np.concatenate(parts, axis=-1).astype(np.float32))
 
     def allows(self, machine: Tensor) -> Tensor:
-        """A line fits both sides of the board."""
-        return (machine[:, :2] >= machine[:, 2:3]).all(dim=1)
+        """A line fits both sides of the board; four stones may be diagonal, or nearly all games would be drawn."""
+        fits = (machine[:, :2] >= machine[:, 2:3]).all(dim=1)
+        return fits & ((machine[:, 2] < LENGTHS[-1]) | (machine[:, 3] > 0.5))
 
     def step(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
         """A stone of one's own and one of the opponent; nothing moves once a game is over."""
@@ -146,7 +148,8 @@ class ConnectK(Environment):
 
     def describe(self, machine: Tensor, rng: np.random.Generator) -> str:
         """Rules [P] in words, chosen at random."""
-        width, height, line, gravity, misere, joined = (round(v) for v in machine.tolist())
+        width, height, line, *switches = (round(v) for v in machine.tolist())
+        diagonals, gravity, misere, joined = switches
         count = _NUMBERS[line - LENGTHS[0]]
         columns, rows = _NUMBERS[width - LEAST], _NUMBERS[height - LEAST]
         parts = [
@@ -159,6 +162,8 @@ class ConnectK(Environment):
             parts.append(_one_of(rng, *_STAYS))
         if joined:
             parts.append(_one_of(rng, *_JOINED))
+        if not diagonals:
+            parts.append(_one_of(rng, *_STRAIGHT))
         return ", ".join(parts[i] for i in rng.permutation(len(parts)))
 
     def variants(self) -> Tensor:
@@ -170,8 +175,8 @@ class ConnectK(Environment):
     def rules(self, machine: Tensor, like: Tensor) -> Rules:
         """Rules of machines [T, P] for stones of the dtype and device of `like`."""
         m = self.of(machine)
-        gravity, joined = m["gravity"] > 0.5, m["joined"] > 0.5
-        return Rules(m["width"], m["height"], m["line"], gravity, joined, like=like)
+        switches = (m[name] > 0.5 for name in ("diagonals", "gravity", "joined"))
+        return Rules(m["width"], m["height"], m["line"], *switches, like=like)
 
     def _opened(self, state: Tensor, rules: Rules) -> _Game:
         """A game in which the opponent, if it is to open, has opened."""
@@ -216,6 +221,7 @@ _LOSES = (
 )  # fmt: skip
 _FALLS = ("stones fall", "stones drop to the bottom", "with gravity")
 _STAYS = ("stones stay where they are put", "any empty cell may be taken", "without gravity")
+_STRAIGHT = ("diagonals do not count", "straight lines only", "no diagonals")
 _JOINED = ("the left and right edge are joined", "lines go round the edge", "the board is a cylinder")  # fmt: skip
 
 
