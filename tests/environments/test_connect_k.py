@@ -83,7 +83,7 @@ def stones(row):
 def test_games_are_those_of_loops_over_cells_under_every_rule(kind):
     environment = kind()
     machine = environment.variants()
-    assert len(machine) == 176
+    assert len(machine) == 164
     rng = np.random.default_rng(3)
     now = environment.start(rng, len(machine), 1)
     loops = [Loops(m) for m in machine.tolist()]

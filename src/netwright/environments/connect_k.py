@@ -84,9 +84,15 @@ class ConnectK(Environment):
         return torch.from_numpy(np.concatenate(parts, axis=-1).astype(np.float32))
 
     def allows(self, machine: Tensor) -> Tensor:
-        """A line fits both sides of the board; four stones may be diagonal, or nearly all games would be drawn."""
-        fits = (machine[:, :2] >= machine[:, 2:3]).all(dim=1)
-        return fits & ((machine[:, 2] < LENGTHS[-1]) | (machine[:, 3] > 0.5))
+        """A line fits both sides of the board; four stones may be diagonal, or nearly all games would be drawn.
+
+        Where joined edges make no line that there is not without them, they are left out: no game is there twice.
+        """
+        m = self.of(machine)
+        line, straight = m["line"], m["diagonals"] < 0.5
+        fits = (m["width"] >= line) & (m["height"] >= line)
+        same = (m["joined"] > 0.5) & straight & (m["width"] == line)
+        return (fits & ~same & ~((line > LENGTHS[0]) & straight))[:, 0]
 
     def step(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
         """A stone of one's own and one of the opponent; nothing moves once a game is over."""
