@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from netwright.environments import ConnectK
 from netwright.environments.board_search import Search
 from netwright.environments.boards import lines_of

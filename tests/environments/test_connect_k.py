@@ -109,7 +109,9 @@ def test_games_are_those_of_loops_over_cells_under_every_rule(kind):
                 place = cell_of(action[t, 0])
                 results[t] = {1: 1, -1: -1, 2: 2, 0: 0}[game.play(place, "my")]
                 if not results[t]:
-                    (reply,) = stones(seen[t, 25:]) - {p for p, w in game.at.items() if w == "their"}
+                    (reply,) = stones(seen[t, 25:]) - {
+                        p for p, w in game.at.items() if w == "their"
+                    }
                     results[t] = {1: -1, -1: 1, 2: 2, 0: 0}[game.play(reply, "their")]
                 earned = {1: 1.0, -1: -1.0, 2: 0.0, 0: 0.0}[results[t]]
             assert stones(seen[t, :25]) == {p for p, w in game.at.items() if w == "my"}
@@ -286,14 +288,16 @@ def test_no_key_that_is_not_legal_is_ever_pressed():
         pressed = found.actions.bool() & found.alive.unsqueeze(-1)
         assert pressed.any()
         assert not (pressed & ~found.legal).any()
-        probe = Control("connect-k", sources=("examples",), probe=30).sample(stream(0, "p"), 20, "train")  # fmt: skip
-    x = probe.condition.examples.x
+
+
+def test_in_a_probe_keys_are_legal_and_a_game_that_is_over_begins_again():
+    family = Control("connect-k", sources=("examples",), probe=40)
+    x = family.sample(stream(0, "p"), 20, "train").condition.examples.x
     taken = x[..., :25] + x[..., 25:50]
-    playing = x[..., 50:].sum(dim=-1) > 0
-    assert playing.all()
-    over = (taken * x[..., 50:]).sum(dim=-1) > 0
-    # A game that is over has no legal key any more.
-    assert float(over.float().mean()) < 0.5
+    assert torch.equal(x[..., 50:].sum(dim=-1), torch.ones(20, 40))
+    assert not (taken * x[..., 50:]).any()
+    games = (taken.sum(dim=-1) <= 1).sum(dim=1)
+    assert int(games.min()) >= 2
 
 
 def test_a_won_game_is_a_success_whenever_it_was_won():

@@ -125,6 +125,8 @@ def test_conditions_are_what_was_asked_for():
     ("options", "message"),
     [
         ({"environment": "pendulums"}, "Environment 'pendulums' is not known"),
+        ({"environment": "connect-k", "region": "1.5x"}, "`region` is '1.5x' and .* a few values"),
+        ({"environment": "grid-world", "region": "corners"}, "`region` is 'corners' and the"),
         ({"region": "2x"}, "`region` is '2x', expected one of"),
         ({"probe": 0}, "`probe` is 0, expected a whole number"),
         ({"sources": ("sound",)}, "`sources` is .*sound.*, expected one or more of"),

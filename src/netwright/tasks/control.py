@@ -119,6 +119,13 @@ class Control(TaskFamily):
         self.region: Region = region
         self.varied = varied
         self.environment = ENVIRONMENTS[environment]()
+        quantities = self.environment.quantities
+        deciding = quantities[:2] if region == "corners" else quantities
+        if region != "box" and all(q.is_discrete for q in deciding):
+            raise DataError(
+                f"`region` is {region!r} and the quantities {[q.name for q in deciding]} have a few values only, expected `box`: "
+                "nothing lies beyond these."
+            )
         low, high = self.environment.ranges
         seen, acts = self.environment.observations, self.environment.actions
         self.shape = TaskShape(
@@ -200,7 +207,7 @@ class Control(TaskFamily):
         strength: Tensor | float = 1.0,
     ) -> ExampleSet:
         """What machines [T, P] do under random actions, as `transition` tells it. Actions are held for a
-        few steps, so that they show; a machine that fails begins again.
+        few steps, so that they show; a machine that fails, or is done for good, begins again.
 
         Args:
             machine: The machines.
@@ -228,8 +235,8 @@ class Control(TaskFamily):
             x.append(seen)
             y.append(said)
             state = moved
-            failed = self.environment.failed(state, machine).unsqueeze(-1)
-            state = torch.where(failed, fresh, state)
+            over = self.environment.finished(state, machine).unsqueeze(-1)
+            state = torch.where(over, fresh, state)
         return ExampleSet.of(torch.cat(x, dim=1), torch.cat(y, dim=1))
 
     def members(self, split: Split) -> tuple[str, ...]:

@@ -127,7 +127,9 @@ def connect_k(s: list[float], m: Numbers) -> list[Shape]:
     shapes += [Line(-0.5, i - 0.5, right, i - 0.5, 0.03, FAINT) for i in range(height + 1)]
     shapes += [Line(-0.5, y, right, y, 0.06) for y in (-0.5, top)]
     # Edges that are joined have a colour of their own.
-    shapes += [Line(x, -0.5, x, top, 0.06, ACCENT if m["joined"] > 0.5 else INK) for x in (-0.5, right)]
+    shapes += [
+        Line(x, -0.5, x, top, 0.06, ACCENT if m["joined"] > 0.5 else INK) for x in (-0.5, right)
+    ]
     rule = width, height, round(m["line"]), m["diagonals"] > 0.5, m["joined"] > 0.5
     for stones, colour in ((s[:CELLS], ACCENT), (s[CELLS : 2 * CELLS], INK)):
         own = {cell for cell, there in enumerate(stones) if there > 0.5}
