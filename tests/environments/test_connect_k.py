@@ -188,6 +188,19 @@ def test_the_opponent_opens_half_of_the_games_and_opens_once():
     assert (after[:, 25:] >= seen[:, 25:]).all()
 
 
+def test_the_first_reply_has_nothing_to_do_with_the_opening():
+    environment, machine, count = ConnectK(), ConnectK().machine(), 4_000
+    before = state(episodes=count, waits=1.0, luck=lucks(count))
+    opened = environment.observe(before, machine)[0, :, 25:]
+    low = opened[:, cell(0, 0)] > 0
+    moved = environment.step(before, key(1, 1).expand(1, count, 25), machine)
+    fair = low & (moved[0, :, :25].argmax(dim=-1) == cell(1, 1))
+    replies = (moved[0, :, 25:50] - opened)[fair].mean(dim=0)
+    # Seven cells are left.
+    for x, y in ((1, 0), (2, 0), (0, 1), (2, 1), (0, 2), (1, 2), (2, 2)):
+        assert float(replies[cell(x, y)]) == pytest.approx(1 / 7, abs=0.06)
+
+
 def replies_of(rule, mine, theirs, play, skill):
     """Where the opponent answers, over many lucks."""
     environment = ConnectK()
