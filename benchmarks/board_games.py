@@ -81,10 +81,12 @@ def writer_of(folder: Path, kind: str, source: str, seed: int) -> tuple[Writer, 
 
 
 def done(folder: Path) -> dict[tuple[str, str], dict[int, tuple[Writer, float]]]:
-    """What was trained, by kind and source, by seed."""
+    """What was trained to its end, by kind and source, by seed."""
     found: dict[tuple[str, str], dict[int, tuple[Writer, float]]] = {}
     for kind, source, seed in (*RUNS, LONGER):
-        if (folder / source / f"{kind}-{seed}").exists():
+        place = folder / source / f"{kind}-{seed}"
+        steps = MORE_STEPS if kind == LONGER[0] else STEPS
+        if place.exists() and Checkpoints(place).steps()[-1:] == [steps]:
             run = writer_of(folder, kind, source, seed)
             found.setdefault((kind, source), {})[seed] = run
     return found
@@ -205,7 +207,7 @@ def minimax(folder: Path) -> list[Row]:
     worth = torch.tensor([float(Search(r).value(0, 0)) if s else 0.0 for r, s in zip(rules, solved, strict=True)])  # fmt: skip
     rows = []
     for (kind, source), runs in done(folder).items():
-        if source == "description":
+        if source == "description" or kind in ("film", "concat"):
             continue
         kept, points, wise, wise_chance = [], [], [], []
         for seed, (writer, _) in runs.items():
@@ -260,28 +262,35 @@ def wise_moves(rules: Tensor, searches: list[Search], player: Player, seed: int)
 def written(folder: Path) -> list[Row]:
     """Written policies against each other: other seeds', other rules', other kinds'."""
     rules, runs = rules_of("test"), done(folder)
-    own = runs["hypernetwork", "context"]
+    players = {
+        (kind, seed): player_of(writer, source, rules)
+        for (kind, source), own in runs.items()
+        for seed, (writer, _) in own.items()
+        if source == "context"
+    }
     rows = []
-    for label, opponents in _opponents(runs, rules):
-        values = []
-        for seed, (writer, _) in own.items():
-            player = player_of(writer, "context", rules)
-            against = [one for other, one in opponents if label != "other-seeds" or other != seed]
-            values.append(np.mean([_points(rules, player, one) for one in against]))
-        note = f"{len(rules)} unseen rules x 2 x 100 games, the first two stones at random, each opens half of the games"
-        rows.append(row(f"board-games-written-against-{label}", values, "points of 100", "written", note, list(own), 0.0))  # fmt: skip
-    return rows
+    for kind, source in runs:
+        if source != "context":
+            continue
+        values, seeds = [], []
+        for (own, seed), player in players.items():
+            others = [p for (k, s), p in players.items() if k == kind and (k, s) != (own, seed)]
+            if own == "hypernetwork" and others:
+                values.append(float(np.mean([_points(rules, player, other) for other in others])))
+                seeds.append(seed)
+        if values:
+            rows.append(_between(kind, values, seeds, len(rules)))
+    values = []
+    for seed, (writer, _) in runs["hypernetwork", "context"].items():
+        # The policy of another rule, on this rule's board.
+        other = player_of(writer, "context", rules.roll(1, dims=0))
+        values.append(_points(rules, players["hypernetwork", seed], other))
+    return [*rows, _between("other-rules", values, list(range(len(values))), len(rules))]
 
 
-def _opponents(runs: dict[tuple[str, str], dict[int, tuple[Writer, float]]], rules: Tensor) -> list[tuple[str, list[tuple[int, Player]]]]:  # fmt: skip
-    own = runs["hypernetwork", "context"]
-    found = [("other-seeds", [(s, player_of(w, "context", rules)) for s, (w, _) in own.items()])]
-    # The policy of another rule, on this rule's board.
-    found.append(("other-rules", [(s, player_of(w, "context", rules.roll(1, dims=0))) for s, (w, _) in own.items()]))  # fmt: skip
-    for kind in ("joint", "film", "concat"):
-        if (kind, "context") in runs:
-            found.append((kind, [(s, player_of(w, "context", rules)) for s, (w, _) in runs[kind, "context"].items()]))  # fmt: skip
-    return found
+def _between(opponent: str, values: list[float], seeds: list[int], rules: int) -> Row:
+    note = f"the hypernetwork's policies against those of {opponent}; {rules} unseen rules x 2 x 100 games, the first two stones at random"
+    return row(f"board-games-written-against-{opponent}", values, "points of 100", "written", note, seeds, 0.0)  # fmt: skip
 
 
 def _points(rules: Tensor, player: Player, other: Player) -> float:

@@ -72,6 +72,8 @@ class Environment(ABC):
     """Whether an action is one of A keys."""
     temperature: ClassVar[float] = 0.0
     """Of the softmax that keys are drawn from without exploration; 0 for the likeliest key."""
+    training_episodes: ClassVar[int] = 1
+    """Per machine in a round of training: more where an episode is short and luck plays its part."""
     hashed: ClassVar[int] = 4
     """How many of the quantities decide on the split that a machine is of."""
 

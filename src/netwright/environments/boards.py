@@ -60,6 +60,9 @@ class Rules:
         *,
         like: Tensor,
     ) -> None:
+        # Other boards than these there are not.
+        width, height = width.round().clamp(LEAST, SIDE), height.round().clamp(LEAST, SIDE)
+        length = length.round().clamp(LENGTHS[0], LENGTHS[-1])
         cells = torch.arange(CELLS, device=like.device)
         self.exists = (cells % SIDE < width) & (cells // SIDE < height)
         self.exists = self.exists.unsqueeze(1)
@@ -67,9 +70,9 @@ class Rules:
         self.length = length.unsqueeze(-1)
         sides = SIDE - LEAST + 1
         places = [
-            (width - LEAST).round().long().clamp(0, sides - 1),
-            (height - LEAST).round().long().clamp(0, sides - 1),
-            (length - LENGTHS[0]).round().long().clamp(0, len(LENGTHS) - 1),
+            (width - LEAST).long(),
+            (height - LEAST).long(),
+            (length - LENGTHS[0]).long(),
             diagonals.long(),
             joined.long(),
         ]

@@ -70,6 +70,7 @@ class ConnectK(Environment):
     # Who opens has the odd move of a full board.
     steps, hold, seconds = (CELLS + 1) // 2, 1, 0.8
     discrete = True
+    training_episodes = 16
     hashed = 7
     skills: ClassVar[tuple[float, ...]] = (0.0,)
     """Shares of its moves for which an opponent looks one move ahead; each episode's is drawn from these."""

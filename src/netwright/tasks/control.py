@@ -82,7 +82,7 @@ class Control(TaskFamily):
         varied: Whether probes in training are of any length from a quarter of that, and of any strength: for policies that are
             rewritten under way, from what was seen of late.
         episodes: Episodes per machine, where it is tested.
-        training_episodes: The same in training.
+        training_episodes: The same in training; by default as many as suit the environment.
         region: Which machines `validation` and `test` are of: `box`; `1.25x` and `1.5x`, with at least one quantity beyond the
             box, in one so much wider; `corners`.
 
@@ -97,7 +97,7 @@ class Control(TaskFamily):
         sources: Sequence[Source] = ("context",),
         probe: int = 32,
         episodes: int = 4,
-        training_episodes: int = 1,
+        training_episodes: int | None = None,
         region: Region = "box",
         varied: bool = False,
     ) -> None:
@@ -107,6 +107,8 @@ class Control(TaskFamily):
             )
         if region not in get_args(Region):
             raise DataError(f"`region` is {region!r}, expected one of {list(get_args(Region))}.")
+        if training_episodes is None:
+            training_episodes = ENVIRONMENTS[environment].training_episodes
         for name, value in (
             ("probe", probe),
             ("episodes", episodes),

@@ -158,10 +158,17 @@ def check_machine(environment: Environment, machine: Tensor) -> None:
     """Warn of machines outside of what was trained on, and refuse those far outside.
 
     Raises:
-        ConditionError: If there is one, or a number is not finite.
+        ConditionError: If there is one, a number is not finite, or a quantity of a few values has another.
     """
     if not machine.isfinite().all():
         raise ConditionError("A machine's numbers are not finite, expected finite ones.")
+    for i, q in enumerate(environment.quantities):
+        values = machine[:, i]
+        odd = (values != values.round()) | (values < q.low) | (values > q.high)
+        if q.is_discrete and bool(odd.any()):
+            raise ConditionError(
+                f"`{q.name}` is {float(values[odd][0]):g}, expected a whole number from {q.low:g} to {q.high:g}."
+            )
     far = float(outside(environment, machine).max())
     if far > FARTHEST:
         raise ConditionError(
