@@ -216,8 +216,13 @@ def minimax(folder: Path) -> list[Row]:
             first = play_match(rules, player, best, games=10, drawn=0)
             second = -play_match(rules, best, player, games=10, drawn=0)
             # Nobody gets more than a position is worth against the best play.
-            holds = (first >= worth[:, None]).float() + (second >= -worth[:, None]).float()
-            kept.append(100 * float(holds[exact].mean() / 2))
+            sides = ((first, worth), (second, -worth))
+            # Of a position that is lost nothing can be lost any more.
+            holds = [
+                own[exact & (value > -1)] >= value[exact & (value > -1), None]
+                for own, value in sides
+            ]
+            kept.append(100 * float(torch.cat(holds).float().mean()))
             both = torch.cat([first, second], dim=1)
             points.append(100 * float((both[~exact] + 1).mean() / 2))
             own, by_luck = wise_moves(rules[exact], [s for s, e in zip(searches, solved, strict=True) if e], player_of(writer, source, rules[exact]), seed)  # fmt: skip
@@ -226,7 +231,7 @@ def minimax(folder: Path) -> list[Row]:
             print("minimax", kind, seed, kept[-1], points[-1], wise[-1], wise_chance[-1], flush=True)  # fmt: skip
         count = int(exact.sum())
         rows += [
-            row(f"board-games-{kind}-minimax-value-kept", kept, "% of games", "minimax", f"got what the game is worth against best play; {count} unseen rules that are solved x 20 games", list(runs), 0.0),
+            row(f"board-games-{kind}-minimax-value-kept", kept, "% of games", "minimax", f"got what the game is worth, a win or a draw, against best play; {count} unseen rules that are solved, sides that can hold something x 10 games", list(runs), 0.0),
             row(f"board-games-{kind}-minimax-depth-{DEPTH}", points, "points of 100", "minimax", f"against minimax {DEPTH} moves deep; the {len(rules) - count} other unseen rules x 20 games", list(runs), 0.0),
             row(f"board-games-{kind}-best-moves", wise, "% of moves", "minimax", f"moves that keep what the position is worth, where some do not, in games against chance on the {count} rules; moves at random {np.mean(wise_chance):.1f}", list(runs), 0.0),
         ]  # fmt: skip
