@@ -42,14 +42,15 @@ from control import SETTINGS as CONTROL_SETTINGS
 from control import trained
 from records import Row, write_rows
 
-STEPS, MORE_STEPS = 4_800, 14_400
+STEPS, MORE_STEPS = 4_800, 9_600
 # Kind of learner, what it reads, seed.
 RUNS = (
     ("hypernetwork", "context", 0), ("joint", "context", 0), ("film", "context", 0),
     ("hypernetwork", "context", 1), ("concat", "context", 0), ("hypernetwork", "description", 0),
     ("hypernetwork", "context", 2),
 )  # fmt: skip
-LONGER = ("hypernetwork-longer", "context", 0)
+# What writes scales and shifts of shared weights carries over best to other rules: it goes on for longer.
+LONGER = ("film-longer", "context", 0)
 SETTINGS: dict[str, Any] = {
     "hidden": (48,), "tasks": 64, "learning_rate": 2e-3, "validate_every": 1_200, "checkpoint_every": 1_200,
 }  # fmt: skip
@@ -64,7 +65,7 @@ def writer_of(folder: Path, kind: str, source: str, seed: int) -> tuple[Writer, 
     objective = {"discount": 0.99}
     if kind == LONGER[0]:
         # Goes on from where the short training ended, and is the same network.
-        start, spent = writer_of(folder, "hypernetwork", source, seed)
+        start, spent = writer_of(folder, "film", source, seed)
         place = folder / source / f"{kind}-{seed}"
         result = nw.train(
             start,
@@ -123,6 +124,7 @@ def against_chance(
 def chance(folder: Path) -> list[Row]:
     """Points against players that move at random, and against those that look one move ahead; other rules' policies beside."""
     rules, rows = rules_of("test"), []
+    four = rules[:, 2] > 3.5
     best = {i: best_against_chance(rule) for i, rule in enumerate(rules) if is_small(rule)}
     for (kind, source), runs in done(folder).items():
         cpu = sum(spent for _, spent in runs.values())
@@ -130,6 +132,7 @@ def chance(folder: Path) -> list[Row]:
         for opponent, skill in (("random", 0.0), ("looking-ahead", 1.0)):
             points, won, drawn, shuffled = [], [], [], []
             of_best: list[float] = []
+            by_line: list[tuple[float, float]] = []
             for writer, _ in runs.values():
                 params = params_for(writer, source, rules)
                 own = against_chance(writer, params, rules, skill)
@@ -140,11 +143,18 @@ def chance(folder: Path) -> list[Row]:
                 drawn.append(100 * float(own["drawn"].mean()))
                 shuffled.append(100 * float(other["points"].mean()))
                 of_best.append(100 * float(np.mean([float(own["points"][i]) / v for i, v in best.items()])))  # fmt: skip
+                by_line.append(
+                    (
+                        100 * float(own["points"][~four].mean()),
+                        100 * float(own["points"][four].mean()),
+                    )
+                )
                 each = ", ".join(f"{100 * float(v):.0f}" for v in own["points"])
                 print(label, opponent, f"points by rule: {each}", flush=True)
             note = (
                 f"points in 100 games, a draw counted half; {len(rules)} unseen rules x {GAMES} games; won {np.mean(won):.1f}, drawn "
-                f"{np.mean(drawn):.1f}; policies of other rules {np.mean(shuffled):.1f}"
+                f"{np.mean(drawn):.1f}; policies of other rules {np.mean(shuffled):.1f}; lines of three {np.mean([a for a, _ in by_line]):.1f}, "
+                f"of four {np.mean([b for _, b in by_line]):.1f}"
             )
             if skill == 0:
                 note += f"; of the most that can be had against chance on the {len(best)} smallest boards {np.mean(of_best):.1f} %"
@@ -152,12 +162,12 @@ def chance(folder: Path) -> list[Row]:
     every = {s: rules_of(s) for s in ("train", "validation")}
     for split, own in every.items():
         values = []
-        runs = done(folder)["hypernetwork", "context"]
+        runs = done(folder)[LONGER[:2]]
         for writer, _ in runs.values():
             params = params_for(writer, "context", own)
             values.append(100 * float(against_chance(writer, params, own, 0.0)["points"].mean()))
         note = f"the same on the {len(own)} rules of {split}"
-        rows.append(row(f"board-games-hypernetwork-random-{split}", values, "points of 100", "chance", note, list(runs), 0.0))  # fmt: skip
+        rows.append(row(f"board-games-{LONGER[0]}-random-{split}", values, "points of 100", "chance", note, list(runs), 0.0))  # fmt: skip
     return rows
 
 
@@ -207,7 +217,7 @@ def minimax(folder: Path) -> list[Row]:
     worth = torch.tensor([float(Search(r).value(0, 0)) if s else 0.0 for r, s in zip(rules, solved, strict=True)])  # fmt: skip
     rows = []
     for (kind, source), runs in done(folder).items():
-        if source == "description" or kind in ("film", "concat"):
+        if source == "description" or kind == "concat":
             continue
         kept, points, wise, wise_chance = [], [], [], []
         for seed, (writer, _) in runs.items():
