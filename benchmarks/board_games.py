@@ -159,15 +159,16 @@ def chance(folder: Path) -> list[Row]:
             if skill == 0:
                 note += f"; of the most that can be had against chance on the {len(best)} smallest boards {np.mean(of_best):.1f} %"
             rows.append(row(f"board-games-{label}-{opponent}", points, "points of 100", "chance", note, list(runs), cpu))  # fmt: skip
-    every = {s: rules_of(s) for s in ("train", "validation")}
-    for split, own in every.items():
-        values = []
-        runs = done(folder)[LONGER[:2]]
-        for writer, _ in runs.values():
-            params = params_for(writer, "context", own)
-            values.append(100 * float(against_chance(writer, params, own, 0.0)["points"].mean()))
-        note = f"the same on the {len(own)} rules of {split}"
-        rows.append(row(f"board-games-{LONGER[0]}-random-{split}", values, "points of 100", "chance", note, list(runs), 0.0))  # fmt: skip
+    for kind in ("hypernetwork", "film", "concat", LONGER[0]):
+        runs = done(folder).get((kind, "context"), {})
+        for split in ("train", "validation") if runs else ():
+            own = rules_of(split)
+            values = []
+            for writer, _ in runs.values():
+                found = against_chance(writer, params_for(writer, "context", own), own, 0.0)
+                values.append(100 * float(found["points"].mean()))
+            note = f"the same on the {len(own)} rules of {split}"
+            rows.append(row(f"board-games-{kind}-random-{split}", values, "points of 100", "chance", note, list(runs), 0.0))  # fmt: skip
     return rows
 
 
