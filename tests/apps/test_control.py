@@ -47,10 +47,10 @@ def test_the_page_has_the_physics_of_the_library(name):
     rng = np.random.default_rng(0)
     low, high = (np.array(end) for end in environment.ranges)
     machine = low + rng.random(len(low)) * (high - low)
-    machine[[q.is_discrete for q in environment.quantities]] = 1.0
+    for i, q in enumerate(environment.quantities):
+        if q.is_discrete:
+            machine[i] = q.low + rng.integers(q.count)
     state = environment.start(rng, 1, 1).double()
-    if environment.discrete:
-        machine[1:4] = -1.0, 0.0, 1.0
     actions = rng.uniform(-1.5, 1.5, (25, environment.actions))
     numbers = dict(zip([q.name for q in environment.quantities], machine.tolist(), strict=True))
     found = in_node(
@@ -178,6 +178,10 @@ def test_machines_outside_of_training_are_warned_of_and_far_ones_refused(caplog)
     assert "1.00 half ranges outside of what was trained on" in caplog.text
     with pytest.raises(ConditionError, match=r"expected at most 3. Ranges: mass 0.7 to 1.4"):
         fly(hypernetwork, family, family.environment.machine(mass=9.0), steps=3)
+    games = Control("connect-k")
+    for values in ({"width": 4.5}, {"line": 5.0}, {"gravity": -1.0}):
+        with pytest.raises(ConditionError, match=r"`\w+` is .*, expected a whole number from"):
+            fly(hypernetwork_for(games), games, games.environment.machine(**values), steps=3)
     with pytest.raises(ConditionError, match="not finite"):
         fly(hypernetwork, family, family.environment.machine(mass=float("nan")), steps=3)
 

@@ -1,5 +1,6 @@
 """Children that learn from a teacher who knows the machine."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -124,3 +125,32 @@ def test_what_cannot_be_taught_is_refused():
         Imitation(Knowing()).gather(None, batch, step=0, steps=1, seed=0)
     with pytest.raises(RunError, match="led=2"):
         Imitation(Knowing(), led=2)
+
+
+def test_keys_that_are_not_legal_are_neither_taught_nor_learned():
+    taught = torch.tensor([[[1.0, -1.0, 9.0]]])
+    said = torch.tensor([[[0.5, 0.5, 2.0]]]).requires_grad_()
+    legal = torch.tensor([[[True, True, False]]])
+    seen = torch.zeros(1, 1, 1)
+    found = Lessons(Condition(), ExampleSet.of(seen, seen), taught, True, legal)
+    score = Imitation(Knowing()).judge(lambda x: said, found)
+    p = torch.softmax(taught[0, 0, :2], 0)
+    assert float(score.loss.detach()) == pytest.approx(np.log(2), rel=1e-5)
+    (gradient,) = torch.autograd.grad(score.loss.sum(), said)
+    torch.testing.assert_close(gradient[0, 0], torch.tensor([0.5 - p[0], 0.5 - p[1], 0.0]))
+    assert torch.equal(found.rows(torch.tensor([0, 0])).legal, legal.expand(2, 1, 3))
+    assert found.to("cpu").legal is not None
+
+
+def test_of_board_games_the_legal_keys_are_kept_with_the_round():
+    family = Control("connect-k", training_episodes=2)
+    teacher = make_hypernetwork(family.shape, seed=1, size=8)
+    writer = make_hypernetwork(family.shape, seed=0, size=8)
+    objective = Imitation(teacher, updates=4, parts=2)
+    batch = family.sample(stream(0, "b"), 3, "train")
+    found = objective.gather(writer, batch, step=1, steps=4, seed=0)
+    taken = (found.query.x[..., :25] + found.query.x[..., 25:]) > 0
+    assert found.legal.shape == found.taught.shape
+    assert not (found.legal & taken).any()
+    assert found.legal.any()
+    assert set(objective.kept()) == {"seen", "taught", "legal"}

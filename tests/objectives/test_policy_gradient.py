@@ -117,6 +117,55 @@ def test_entropy_of_keys_is_worth_something():
     assert gradient[0, 0, 0] > 0 > gradient[0, 0, 1]
 
 
+def played(tasks=4):
+    """A round of board games, and what the children that played it say to what they saw."""
+    family = Control("connect-k", training_episodes=6)
+    writer, objective = hypernetwork_for(family), PolicyGradient(updates=6, parts=1)
+    batch = family.sample(stream(0, "train"), tasks, "train")
+    found = objective.gather(writer, batch, step=0, steps=60, seed=0)
+    outputs = writer.child(objective.written(writer, batch), found.query.x).detach()
+    return objective, found, outputs.requires_grad_()
+
+
+def test_likelihoods_are_those_among_the_keys_that_are_legal():
+    _, found, outputs = played()
+    playing = found.legal.any(dim=-1)
+    assert 0.2 < playing.float().mean() < 1
+    some = outputs[playing].masked_fill(~found.legal[playing], -torch.inf)
+    keys = found.action[playing].argmax(dim=-1)
+    by_hand = torch.distributions.Categorical(logits=some).log_prob(keys)
+    torch.testing.assert_close(found.likelihood[playing], by_hand.detach(), atol=1e-5, rtol=1e-5)
+    assert float(by_hand.detach().min()) < -1
+
+
+def test_a_step_on_what_was_just_played_weighs_all_of_it_by_1_and_teaches_nothing_of_other_keys():
+    objective, found, outputs = played()
+    score = objective.judge(lambda x: outputs, found)
+    logits = torch.log_softmax(outputs.masked_fill(~found.legal, -1e9), dim=-1)
+    entropy = -(logits.exp() * logits * found.legal).sum(dim=-1)
+    expected = -found.advantage.mean(dim=1) - 0.05 * 0.6 * entropy.mean(dim=1)
+    # Where nothing is legal any more, what is left of an entropy is a constant.
+    over = (~found.legal.any(dim=-1)).float().mean(dim=1) * float(np.log(25))
+    torch.testing.assert_close(score.loss, expected - 0.05 * 0.6 * over, atol=1e-4, rtol=1e-4)
+    assert not score.metrics["clipped"].any()
+    (gradient,) = torch.autograd.grad(score.loss.sum(), outputs)
+    assert not gradient[~found.legal].any()
+    assert gradient[found.legal].abs().mean() > 0
+
+
+def test_which_keys_were_legal_goes_where_the_actions_go():
+    objective, found, _ = played()
+    some = found.rows(torch.tensor([2, 0]))
+    assert torch.equal(some.legal, found.legal[[2, 0]])
+    assert torch.equal(found.to("cpu").legal, found.legal)
+    assert objective.kept()["experience.legal"].dtype == torch.bool
+    part = PolicyGradient(updates=6, parts=3)._part(found, 1, 0)
+    assert part.legal.shape == part.action.shape
+    seen = part.query.x[..., :25] + part.query.x[..., 25:]
+    assert not (part.legal & (seen > 0)).any()
+    assert batch_of("pendulum").environment.legal(None, None) is None
+
+
 def experience(action, likelihood, advantage, spread=0.5):
     seen = torch.zeros(1, len(action), 1)
     return Experience(
@@ -198,9 +247,9 @@ def test_the_critic_knows_the_machine_and_learns_returns_of_any_size():
     assert torch.equal(other.values(seen, machine), critic.values(seen, machine))
 
 
-def stopping(after):
+def stopping(name, after):
     """The family, interrupted when tasks are drawn for training for so many times."""
-    family = Control("pendulum")
+    family = Control(name)
     sample, left = family.sample, [after]
 
     def counted(rng, tasks, split):
@@ -222,12 +271,14 @@ def trained(family, folder, resume=False):
     return writer, result
 
 
-def test_an_interrupted_training_goes_on_in_the_same_bits_in_the_middle_of_a_round(tmp_path):
-    whole, result = trained(Control("pendulum"), tmp_path / "whole")
+# In the second some keys are not legal: which these were is part of a round.
+@pytest.mark.parametrize("name", ["pendulum", "connect-k"])
+def test_an_interrupted_training_goes_on_in_the_same_bits_in_the_middle_of_a_round(tmp_path, name):
+    whole, result = trained(Control(name), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        trained(stopping(5), tmp_path / "part")
+        trained(stopping(name, 5), tmp_path / "part")
     assert Checkpoints(tmp_path / "part").steps()[-1] % SMALL["updates"] != 0
-    resumed, again = trained(Control("pendulum"), tmp_path / "part", resume=True)
+    resumed, again = trained(Control(name), tmp_path / "part", resume=True)
     assert again.log == result.log
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name

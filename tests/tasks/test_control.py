@@ -19,7 +19,7 @@ def shares_of(family, machine):
     return np.stack(columns, axis=1)
 
 
-@pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name != "grid-world"])
+@pytest.mark.parametrize("name", [name for name, e in ENVIRONMENTS.items() if not e.discrete])
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_machines_are_of_the_cells_of_their_split_and_of_no_corner(name, split):
     family = Control(name)
@@ -125,6 +125,8 @@ def test_conditions_are_what_was_asked_for():
     ("options", "message"),
     [
         ({"environment": "pendulums"}, "Environment 'pendulums' is not known"),
+        ({"environment": "connect-k", "region": "1.5x"}, "`region` is '1.5x' and .* a few values"),
+        ({"environment": "grid-world", "region": "corners"}, "`region` is 'corners' and the"),
         ({"region": "2x"}, "`region` is '2x', expected one of"),
         ({"probe": 0}, "`probe` is 0, expected a whole number"),
         ({"sources": ("sound",)}, "`sources` is .*sound.*, expected one or more of"),

@@ -10,9 +10,11 @@ from netwright.environments.base import (
     check_quantities,
     drive,
     gumbel,
+    masked,
     outside,
 )
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
+from netwright.environments.connect_k import ConnectK, ConnectKLookingAhead
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
 from netwright.environments.mountain_car import MountainCar
@@ -24,6 +26,8 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "acrobot": Acrobot,
     "cart-pole": CartPole,
     "cart-pole-swing-up": CartPoleSwingUp,
+    "connect-k": ConnectK,
+    "connect-k-looking-ahead": ConnectKLookingAhead,
     "grid-world": GridWorld,
     "mountain-car": MountainCar,
     "pendulum": Pendulum,
@@ -36,6 +40,8 @@ __all__ = [
     "Acrobot",
     "CartPole",
     "CartPoleSwingUp",
+    "ConnectK",
+    "ConnectKLookingAhead",
     "Environment",
     "GridWorld",
     "GymnasiumEnvironment",
@@ -47,5 +53,6 @@ __all__ = [
     "check_quantities",
     "drive",
     "gumbel",
+    "masked",
     "outside",
 ]

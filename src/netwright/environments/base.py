@@ -22,7 +22,8 @@ class Quantity:
         low: Smallest value in training; of a signed quantity, smallest size.
         high: Largest value in training.
         default: That of the machine in the textbook.
-        kind: `range`; `signed`, a size in the range and either sign; `switch`, 0 or 1; `level`, -1, 0 or 1.
+        kind: `range`; `signed`, a size in the range and either sign; `switch`, 0 or 1; `level`, -1, 0 or 1; `whole`, a whole
+            number of the range.
         unit: Physical unit, for people.
     """
 
@@ -30,13 +31,18 @@ class Quantity:
     low: float
     high: float
     default: float
-    kind: Literal["range", "signed", "switch", "level"] = "range"
+    kind: Literal["range", "signed", "switch", "level", "whole"] = "range"
     unit: str = ""
 
     @property
     def is_discrete(self) -> bool:
         """Whether it has a few values only."""
-        return self.kind in ("switch", "level")
+        return self.kind in ("switch", "level", "whole")
+
+    @property
+    def count(self) -> int:
+        """Of a quantity that is discrete, how many values it has: from `low` on, one apart."""
+        return round(self.high - self.low) + 1
 
     @property
     def least(self) -> float:
@@ -49,7 +55,7 @@ class Environment(ABC):
 
     States are [T, N, S], actions [T, N, A] from -1 to 1 (what is beyond is cut off, as actuators do), machines
     [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable. Where actions are
-    discrete they are one-hot, and policies say A logits.
+    discrete they are one-hot, and policies say A logits; some keys may not be legal in some states.
     """
 
     quantities: ClassVar[tuple[Quantity, ...]]
@@ -66,6 +72,8 @@ class Environment(ABC):
     """Whether an action is one of A keys."""
     temperature: ClassVar[float] = 0.0
     """Of the softmax that keys are drawn from without exploration; 0 for the likeliest key."""
+    training_episodes: ClassVar[int] = 1
+    """Per machine in a round of training: more where an episode is short and luck plays its part."""
     hashed: ClassVar[int] = 4
     """How many of the quantities decide on the split that a machine is of."""
 
@@ -93,6 +101,18 @@ class Environment(ABC):
         """Where an episode is over, bool [T, N]: nothing more is earned, and it was no success."""
         return torch.zeros(state.shape[:2], dtype=torch.bool, device=state.device)
 
+    def finished(self, state: Tensor, machine: Tensor) -> Tensor:
+        """Where nothing more can happen, bool [T, N]: it failed, or was done for good and counts as done until the end of time."""
+        return self.failed(state, machine)
+
+    def legal(self, state: Tensor, machine: Tensor) -> Tensor | None:
+        """Which keys may be pressed, bool [T, N, A]; None where all may be in every state."""
+        return None
+
+    def advance(self, state: Tensor, action: Tensor, machine: Tensor) -> tuple[Tensor, Tensor]:
+        """`step` and `reward` in one, for environments that find both by the same work."""
+        return self.step(state, action, machine), self.reward(state, action, machine)
+
     def allows(self, machine: Tensor) -> Tensor:
         """Which machines [T, P] there are to be, bool [T]."""
         return torch.ones(len(machine), dtype=torch.bool)
@@ -101,7 +121,7 @@ class Environment(ABC):
         """What is done without exploration, [T, N, A], from a policy's outputs.
 
         Args:
-            outputs: Of policies, [T, N, A].
+            outputs: Of policies, [T, N, A]; `masked` where some keys are not legal.
             generator: Source of luck where keys are drawn; without it the likeliest is pressed.
         """
         if not self.discrete:
@@ -186,6 +206,15 @@ def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
     return -torch.empty(like.shape).exponential_(generator=generator).log().to(like)
 
 
+def masked(outputs: Tensor, legal: Tensor | None) -> Tensor:
+    """Logits [*, A] with which no key is pressed that is not `legal`, bool [*, A]; None leaves them as they are."""
+    return outputs if legal is None else torch.where(legal, outputs, _FORBIDDEN)
+
+
+# Finite, so that a softmax over nothing that is legal has no gradient in place of none.
+_FORBIDDEN = -1e9
+
+
 def wrapped(angle: Tensor) -> Tensor:
     """Angles in radians as those between -pi and pi."""
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
@@ -197,6 +226,7 @@ __all__ = [
     "check_quantities",
     "drive",
     "gumbel",
+    "masked",
     "outside",
     "uniform",
     "wrapped",

@@ -1,6 +1,6 @@
 """Children that act as a teacher would, in the states that they come to themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.conditions import Condition, ExampleSet
-from netwright.environments import drive
+from netwright.environments import drive, masked
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
 from netwright.objectives.base import Score
@@ -26,22 +26,30 @@ class Lessons(TaskBatch):
     Args:
         taught: The teacher's outputs, [T, Q, A].
         discrete: Whether they are logits of keys.
+        legal: Which of these were legal, bool [T, Q, A]; None where all always are.
     """
 
     taught: Tensor
     discrete: bool
+    legal: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Lessons":
         """The same on another device."""
-        moved = super().to(device)
-        return replace(
-            self, condition=moved.condition, query=moved.query, taught=self.taught.to(device)
-        )
+        return self._mapped(lambda t: t.to(device), super().to(device))
 
     def rows(self, index: Tensor | slice) -> "Lessons":
         """Of the tasks that `index` selects; the task axis stays."""
-        some = super().rows(index)
-        return replace(self, condition=some.condition, query=some.query, taught=self.taught[index])
+        return self._mapped(lambda t: t[index], super().rows(index))
+
+    def _mapped(self, change: Callable[[Tensor], Tensor], changed: TaskBatch) -> "Lessons":
+        legal = None if self.legal is None else change(self.legal)
+        return replace(
+            self,
+            condition=changed.condition,
+            query=changed.query,
+            taught=change(self.taught),
+            legal=legal,
+        )
 
 
 class Imitation(Acting):
@@ -113,6 +121,7 @@ class Imitation(Acting):
             queries(seen[:, chosen]),
             self.round["taught"][:, chosen],
             batch.environment.discrete,
+            self.round["legal"][:, chosen] if "legal" in self.round else None,
         )
 
     def kept(self) -> dict[str, Tensor]:
@@ -135,6 +144,8 @@ class Imitation(Acting):
         episodes = roll_out(policy, batch, spread=self.spread, seed=seed)
         seen = episodes.seen.flatten(1, 2)
         self.round = {"seen": seen, "taught": self.teacher.child(taught, seen)}
+        if episodes.legal is not None:
+            self.round["legal"] = episodes.legal.flatten(1, 2)
         if self.own:
             after = torch.cat([episodes.seen[:, :, 1:], episodes.last.unsqueeze(2)], dim=2)
             acted = drive(episodes.actions) if not batch.environment.discrete else episodes.actions
@@ -169,8 +180,9 @@ class Imitation(Acting):
     def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
         assert isinstance(batch, Lessons)
         if batch.discrete:
-            sure = torch.softmax(batch.taught, dim=-1)
-            off = -(sure * torch.log_softmax(outputs, dim=-1)).sum(dim=-1)
+            sure = torch.softmax(masked(batch.taught, batch.legal), dim=-1)
+            said = torch.log_softmax(masked(outputs, batch.legal), dim=-1)
+            off = -(sure * said).sum(dim=-1)
         else:
             # What actuators cut off makes no difference; beyond that a little pull, for there is no gradient.
             off = (drive(outputs) - drive(batch.taught)).square().sum(dim=-1)

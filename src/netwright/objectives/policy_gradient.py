@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.environments import masked
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
 from netwright.objectives.base import Score
@@ -36,6 +37,7 @@ class Experience(TaskBatch):
         spread: Standard deviation of exploration, a scalar; of keys, how much their entropy is worth.
         discrete: Whether actions are keys.
         earned: Sum of rewards of each task's episodes, mean over these, [T].
+        legal: Which keys were legal, bool [T, Q, A]; None where all always are.
     """
 
     action: Tensor
@@ -44,6 +46,7 @@ class Experience(TaskBatch):
     spread: Tensor
     earned: Tensor
     discrete: bool
+    legal: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Experience":
         """The same on another device."""
@@ -54,11 +57,16 @@ class Experience(TaskBatch):
         return self._mapped(lambda t: t if t.dim() == 0 else t[index], super().rows(index))
 
     def _mapped(self, change: Any, changed: TaskBatch) -> "Experience":
-        own = {name: change(getattr(self, name)) for name in _OWN}
+        own = {name: change(value) for name, value in self.tensors().items()}
         return replace(self, condition=changed.condition, query=changed.query, **own)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of its own that there is, by name."""
+        own = {name: getattr(self, name) for name in _OWN}
+        return {name: value for name, value in own.items() if value is not None}
 
-_OWN = ("action", "likelihood", "advantage", "spread", "earned")
+
+_OWN = ("action", "likelihood", "advantage", "spread", "earned", "legal")
 
 
 class PolicyGradient(Acting):
@@ -140,7 +148,7 @@ class PolicyGradient(Acting):
         if self.critic is None or self.experience is None:
             return self._waiting
         found = {f"critic.{name}": value for name, value in self.critic.kept().items()}
-        found |= {f"experience.{name}": getattr(self.experience, name) for name in _OWN}
+        found |= {f"experience.{name}": value for name, value in self.experience.tensors().items()}
         return found | {"experience.seen": self.experience.query.x}
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
@@ -186,6 +194,7 @@ class PolicyGradient(Acting):
             spread=torch.tensor(spread, device=advantage.device),
             earned=episodes.rewards.sum(dim=2).mean(dim=1),
             discrete=batch.environment.discrete,
+            legal=None if episodes.legal is None else episodes.legal.flatten(1, 2),
         )
 
     def advantages(self, episodes: Episodes, values: Tensor, last: Tensor) -> Tensor:
@@ -216,10 +225,13 @@ class PolicyGradient(Acting):
             action=experience.action[:, chosen],
             likelihood=experience.likelihood[:, chosen],
             advantage=experience.advantage[:, chosen],
+            legal=None if experience.legal is None else experience.legal[:, chosen],
         )
 
     def _learn(self, means: Tensor, batch: TaskBatch) -> Score:
         assert isinstance(batch, Experience)
+        # Likelihoods are those of the policy that played: its mask is part of it.
+        means = masked(means, batch.legal)
         now = log_likelihood(batch.action, means, batch.spread, batch.discrete)
         ratio = (now - batch.likelihood).exp()
         plain = ratio * batch.advantage

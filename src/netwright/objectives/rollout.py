@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.environments import gumbel
+from netwright.environments import gumbel, masked
 from netwright.errors import ConditionError
 from netwright.objectives.base import Predict
 from netwright.tasks.control import EpisodeBatch
@@ -29,6 +29,7 @@ class Episodes:
         last: What was seen after the last step, [T, N, O].
         survived: Whether an episode was still going on then, bool [T, N].
         success: Whether the task was being done in the end, bool [T, N].
+        legal: Which keys were legal before each step, bool [T, N, H, A]; None where all always are.
     """
 
     seen: Tensor
@@ -39,6 +40,7 @@ class Episodes:
     last: Tensor
     survived: Tensor
     success: Tensor
+    legal: Tensor | None = None
 
     @property
     def goes_on(self) -> Tensor:
@@ -48,7 +50,9 @@ class Episodes:
     def rows(self, index: Tensor) -> "Episodes":
         """Of some of the machines."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Episodes(**{name: v[index] if v.dim() > 1 else v for name, v in own.items()})
+        return Episodes(
+            **{name: v if v is None or v.dim() < 2 else v[index] for name, v in own.items()}
+        )
 
 
 @torch.no_grad()
@@ -69,8 +73,9 @@ def roll_out(
     environment, machine, state = batch.environment, batch.machine, batch.query.x
     steps, hold = environment.steps, environment.hold
     generator = torch.Generator().manual_seed(seed)
-    alive = ~environment.failed(state, machine)
-    seen, actions, likelihoods, rewards, alives = [], [], [], [], []
+    alive = ~environment.finished(state, machine)
+    failed = environment.failed(state, machine)
+    seen, actions, likelihoods, rewards, alives, legals = [], [], [], [], [], []
     good = torch.zeros_like(state[..., 0])
     for t in range(steps):
         sight = environment.observe(state, machine)
@@ -80,6 +85,8 @@ def roll_out(
                 f"Policies say {outputs.shape[-1]} numbers and {type(environment).__name__} takes {environment.actions} "
                 f"{'keys' if environment.discrete else 'actions'}, expected as many. Give the child so many outputs."
             )
+        legal = environment.legal(state, machine)
+        outputs = masked(outputs, legal)
         if spread:
             action = explored(outputs, environment.discrete, spread, generator)
             likelihoods.append(log_likelihood(action, outputs, spread, environment.discrete))
@@ -88,12 +95,15 @@ def roll_out(
         seen.append(sight)
         actions.append(action)
         alives.append(alive)
-        rewards.append(environment.reward(state, action, machine) * alive)
-        moved = environment.step(state, action, machine)
+        if legal is not None:
+            legals.append(legal)
+        moved, reward = environment.advance(state, action, machine)
+        rewards.append(reward * alive)
         state = torch.where(alive.unsqueeze(-1), moved, state)
-        alive = alive & ~environment.failed(state, machine)
+        alive = alive & ~environment.finished(state, machine)
+        failed = failed | environment.failed(state, machine)
         if t >= steps - hold:
-            good = good + (environment.is_good(state, machine) & alive)
+            good = good + (environment.is_good(state, machine) & ~failed)
     return Episodes(
         torch.stack(seen, dim=2),
         torch.stack(actions, dim=2),
@@ -103,6 +113,7 @@ def roll_out(
         environment.observe(state, machine),
         alive,
         good >= _SHARE * hold,
+        torch.stack(legals, dim=2) if legals else None,
     )
 
 

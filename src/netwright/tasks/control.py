@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet, Texts
-from netwright.environments import ENVIRONMENTS, Environment, outside
+from netwright.environments import ENVIRONMENTS, Environment, masked, outside
 from netwright.errors import DataError
 from netwright.tasks.base import (
     Source,
@@ -27,8 +27,6 @@ Region = Literal["box", "1.25x", "1.5x", "corners"]
 SOURCES: tuple[Source, ...] = ("context", "examples", "description")
 # Cells that the box of machines is cut into, per quantity: each belongs to one split.
 _CELLS = 4
-# Of quantities that have a few values, how many these are.
-_COUNTS = {"switch": 2, "level": 3}
 # A corner is where both of the first two quantities are in so large a part of an end of their range.
 _CORNER = 0.15
 
@@ -84,7 +82,7 @@ class Control(TaskFamily):
         varied: Whether probes in training are of any length from a quarter of that, and of any strength: for policies that are
             rewritten under way, from what was seen of late.
         episodes: Episodes per machine, where it is tested.
-        training_episodes: The same in training.
+        training_episodes: The same in training; by default as many as suit the environment.
         region: Which machines `validation` and `test` are of: `box`; `1.25x` and `1.5x`, with at least one quantity beyond the
             box, in one so much wider; `corners`.
 
@@ -99,7 +97,7 @@ class Control(TaskFamily):
         sources: Sequence[Source] = ("context",),
         probe: int = 32,
         episodes: int = 4,
-        training_episodes: int = 1,
+        training_episodes: int | None = None,
         region: Region = "box",
         varied: bool = False,
     ) -> None:
@@ -109,6 +107,8 @@ class Control(TaskFamily):
             )
         if region not in get_args(Region):
             raise DataError(f"`region` is {region!r}, expected one of {list(get_args(Region))}.")
+        if training_episodes is None:
+            training_episodes = ENVIRONMENTS[environment].training_episodes
         for name, value in (
             ("probe", probe),
             ("episodes", episodes),
@@ -121,6 +121,13 @@ class Control(TaskFamily):
         self.region: Region = region
         self.varied = varied
         self.environment = ENVIRONMENTS[environment]()
+        quantities = self.environment.quantities
+        deciding = quantities[:2] if region == "corners" else quantities
+        if region != "box" and all(q.is_discrete for q in deciding):
+            raise DataError(
+                f"`region` is {region!r} and the quantities {[q.name for q in deciding]} have a few values only, expected `box`: "
+                "nothing lies beyond these."
+            )
         low, high = self.environment.ranges
         seen, acts = self.environment.observations, self.environment.actions
         self.shape = TaskShape(
@@ -202,7 +209,7 @@ class Control(TaskFamily):
         strength: Tensor | float = 1.0,
     ) -> ExampleSet:
         """What machines [T, P] do under random actions, as `transition` tells it. Actions are held for a
-        few steps, so that they show; a machine that fails begins again.
+        few steps, so that they show; a machine that fails, or is done for good, begins again.
 
         Args:
             machine: The machines.
@@ -222,14 +229,16 @@ class Control(TaskFamily):
         for t in range(self.probe):
             action = actions[:, t : t + 1].to(machine.device)
             if self.environment.discrete:
-                action = self.environment.decide(action)
+                action = self.environment.decide(
+                    masked(action, self.environment.legal(state, machine))
+                )
             moved = self.environment.step(state, action, machine)
             seen, said = transition(self.environment, machine, state, action, moved)
             x.append(seen)
             y.append(said)
             state = moved
-            failed = self.environment.failed(state, machine).unsqueeze(-1)
-            state = torch.where(failed, fresh, state)
+            over = self.environment.finished(state, machine).unsqueeze(-1)
+            state = torch.where(over, fresh, state)
         return ExampleSet.of(torch.cat(x, dim=1), torch.cat(y, dim=1))
 
     def members(self, split: Split) -> tuple[str, ...]:
@@ -265,9 +274,8 @@ class Control(TaskFamily):
         columns = []
         for i, q in enumerate(self.environment.quantities):
             if q.is_discrete:
-                values = _COUNTS[q.kind]
-                place = np.clip((shares[:, i] * values).astype(int), 0, values - 1)
-                columns.append(place - 1.0 if q.kind == "level" else place.astype(float))
+                place = np.clip((shares[:, i] * q.count).astype(int), 0, q.count - 1)
+                columns.append(q.low + place)
                 continue
             value = q.low + shares[:, i] * (q.high - q.low)
             # No mass, length or friction below nothing.
@@ -310,7 +318,8 @@ _ENLARGED = 10.0
 
 def _cell_counts(environment: Environment) -> list[int]:
     """Into how many cells the range of each quantity is cut that decides on the split."""
-    return [_COUNTS.get(q.kind, _CELLS) for q in environment.quantities[: environment.hashed]]
+    deciding = environment.quantities[: environment.hashed]
+    return [q.count if q.is_discrete else _CELLS for q in deciding]
 
 
 def _split_of(shares: np.ndarray, environment: Environment) -> np.ndarray:

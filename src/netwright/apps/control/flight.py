@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet
-from netwright.environments import Environment, check_quantities, outside
+from netwright.environments import Environment, check_quantities, masked, outside
 from netwright.errors import ConditionError, DataError
 from netwright.rng import stream
 from netwright.tasks.control import Control, transition
@@ -48,7 +48,7 @@ class Flight:
         actions: As actuators took them, [H, A].
         rewards: [H].
         machines: The machine at each step, [H, P].
-        good: Whether the task was being done after each step, bool [H].
+        good: Whether the task was being done after each step, or had been for good, bool [H].
         rewrites: Steps before which the policy was written anew.
     """
 
@@ -109,7 +109,8 @@ def fly(
     # Per machine, the first transition that counts.
     since = torch.zeros(len(machine), dtype=torch.long)
     states, actions, rewards, machines, good, rewrites = [state], [], [], [], [], []
-    alive = ~environment.failed(state, machine)
+    alive = ~environment.finished(state, machine)
+    failed = environment.failed(state, machine)
     for step in range(steps or environment.steps):
         if change is not None and step == change.step:
             machine = change.machine.expand_as(machine)
@@ -124,13 +125,15 @@ def fly(
         outputs = writer.child(params, environment.observe(state, machine))
         if not outputs.isfinite().all():
             raise ConditionError("A policy's actions are not finite; what it sees is too extreme.")
+        outputs = masked(outputs, environment.legal(state, machine))
         action = environment.decide(outputs, luck)
-        moved = environment.step(state, action, machine)
+        moved, reward = environment.advance(state, action, machine)
         moved = torch.where(alive[..., None], moved, state)
         past.append(transition(environment, machine, state, action, moved))
-        rewards.append(environment.reward(state, action, machine) * alive)
-        alive = alive & ~environment.failed(moved, machine)
-        good.append(environment.is_good(moved, machine) & alive)
+        rewards.append(reward * alive)
+        alive = alive & ~environment.finished(moved, machine)
+        failed = failed | environment.failed(moved, machine)
+        good.append(environment.is_good(moved, machine) & ~failed)
         done = good[-1][:, 0] if only_when_needed else torch.ones_like(since, dtype=torch.bool)
         latest = torch.full_like(since, max(0, step + 1 - window))
         since = torch.where(done, latest, since).clamp(min=step + 1 - LONGEST)
@@ -155,10 +158,17 @@ def check_machine(environment: Environment, machine: Tensor) -> None:
     """Warn of machines outside of what was trained on, and refuse those far outside.
 
     Raises:
-        ConditionError: If there is one, or a number is not finite.
+        ConditionError: If there is one, a number is not finite, or a quantity of a few values has another.
     """
     if not machine.isfinite().all():
         raise ConditionError("A machine's numbers are not finite, expected finite ones.")
+    for i, q in enumerate(environment.quantities):
+        values = machine[:, i]
+        odd = (values != values.round()) | (values < q.low) | (values > q.high)
+        if q.is_discrete and bool(odd.any()):
+            raise ConditionError(
+                f"`{q.name}` is {float(values[odd][0]):g}, expected a whole number from {q.low:g} to {q.high:g}."
+            )
     far = float(outside(environment, machine).max())
     if far > FARTHEST:
         raise ConditionError(

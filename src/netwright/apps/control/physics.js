@@ -27,7 +27,108 @@ function poleOnCart(edge) {
   };
 }
 
+const FIVE = [0, 1, 2, 3, 4], FIELD = FIVE.flatMap(() => FIVE).map((_, c) => c);
+const LINES = new Map();
+
+function linesOf(m) {
+  const rule = [m.width, m.height, m.line, m.diagonals, m.joined].map(Math.round), [w, h, k, diagonals, joined] = rule;
+  if (!LINES.has(String(rule))) {
+    const found = new Map(), directions = [[1, 0], [0, 1], ...(diagonals ? [[1, 1], [1, -1]] : [])];
+    for (let x = 0; x < w; x++) for (let y = 0; y < h; y++) for (const [dx, dy] of directions) {
+      const line = [];
+      for (let i = 0; i < k; i++) {
+        const px = joined ? (x + i * dx) % w : x + i * dx, py = y + i * dy;
+        if (px < w && py >= 0 && py < h) line.push(5 * py + px);
+      }
+      if (new Set(line).size === k) found.set(String(line.sort((a, b) => a - b)), line);
+    }
+    LINES.set(String(rule), [...found.values()]);
+  }
+  return LINES.get(String(rule));
+}
+
+// Stones, own and the opponent's, three numbers of luck, whether the opponent is to open, how often it looks ahead, the result.
+function connectK(skills) {
+  const moduli = [30269, 30307, 30323];
+  const part = (s) => ({ mine: s.slice(0, 25), theirs: s.slice(25, 50), luck: s.slice(50, 53), waits: s[53], skill: s[54], result: s[55] });
+  const free = (g, m) => FIELD.map((c) => c % 5 < m.width && Math.floor(c / 5) < m.height && !g.mine[c] && !g.theirs[c] &&
+    (m.gravity <= 0.5 || c < 5 || g.mine[c - 5] + g.theirs[c - 5] > 0.5));
+  const completing = (stones, m) => {
+    const found = FIELD.map(() => false);
+    for (const line of linesOf(m)) {
+      const lacking = line.filter((c) => !stones[c]);
+      if (lacking.length === 1) found[lacking[0]] = true;
+    }
+    return found;
+  };
+  const drawn = (g) => {
+    g.luck = g.luck.map((v, i) => v * [171, 172, 170][i] % moduli[i]);
+    return g.luck.reduce((sum, v, i) => sum + v / moduli[i], 0) % 1;
+  };
+  const picked = (cells, share) => {
+    const there = FIELD.filter((c) => cells[c]);
+    return there[Math.min(Math.floor(share * there.length), there.length - 1)];
+  };
+  const opened = (s, m) => {
+    const g = part(s);
+    if (g.waits > 0.5) {
+      const cells = free(g, m);
+      g.theirs[picked(cells, drawn(g))] = 1;
+      g.waits = 0;
+    }
+    return g;
+  };
+  const first = (...choices) => choices.find((cells) => cells.some(Boolean)) || choices[choices.length - 1];
+  return {
+    seconds: 0.8,
+    discrete: true,
+    temperature: 0,
+    pause: 1.5,
+    start: () => [...Array(50).fill(0), ...moduli.map(() => 1 + Math.floor(29999 * Math.random())), Math.random() < 0.5 ? 0 : 1,
+      skills[Math.floor(skills.length * Math.random())], 0],
+    legal(s, m) { return s[55] ? FIELD.map(() => false) : free(opened(s, m), m); },
+    step(s, a, m) {
+      if (s[55]) return s;
+      const g = opened(s, m), cells = free(g, m), misere = m.misere > 0.5;
+      const key = FIELD.filter((c) => cells[c]).reduce((best, c) => (best < 0 || a[c] > a[best] ? c : best), -1);
+      const completes = completing(g.mine, m)[key];
+      g.mine[key] = 1;
+      const left = free(g, m), own = completing(g.theirs, m), other = completing(g.mine, m);
+      const share = drawn(g), looks = drawn(g) < g.skill, both = (one, two) => one.map((v, i) => v && two[i]);
+      let choice = left, answered = false;
+      if (looks) choice = misere ? first(left.map((v, i) => v && !own[i]), left) : first(both(left, own), both(left, other), left);
+      if (!completes && left.some(Boolean)) {
+        const reply = picked(choice, share);
+        answered = own[reply];
+        g.theirs[reply] = 1;
+      }
+      const won = misere ? answered : completes, lost = misere ? completes : answered;
+      g.result = won ? 1 : lost ? -1 : free(g, m).some(Boolean) ? 0 : 2;
+      return [...g.mine, ...g.theirs, ...g.luck, g.waits, g.skill, g.result];
+    },
+    see(s, m) { const g = opened(s, m); return [...g.mine, ...g.theirs]; },
+    good: (s) => s[55] === 1,
+    over: (s) => s[55] === -1 || s[55] === 2,
+    view: [-0.8, 4.8, -0.8, 4.8],
+    sketch(s, m) {
+      const g = opened(s, m), shapes = [];
+      for (let i = 0; i <= m.width; i++) shapes.push(["line", i - 0.5, -0.5, i - 0.5, m.height - 0.5, 0.03, "faint"]);
+      for (let i = 0; i <= m.height; i++) shapes.push(["line", -0.5, i - 0.5, m.width - 0.5, i - 0.5, 0.03, "faint"]);
+      for (const y of [-0.5, m.height - 0.5]) shapes.push(["line", -0.5, y, m.width - 0.5, y, 0.06, "ink"]);
+      for (const x of [-0.5, m.width - 0.5]) shapes.push(["line", x, -0.5, x, m.height - 0.5, 0.06, m.joined > 0.5 ? "accent" : "ink"]);
+      FIELD.forEach((c) => { if (g.mine[c] || g.theirs[c]) shapes.push(["disc", c % 5, Math.floor(c / 5), 0.36, g.mine[c] ? "accent" : "ink"]); });
+      if (s[55] === 0) return shapes;
+      for (const stones of [g.mine, g.theirs]) for (const line of linesOf(m)) if (line.every((c) => stones[c]))
+        line.forEach((c) => shapes.push(["disc", c % 5, Math.floor(c / 5), 0.12, "#ffffff"]));
+      return shapes;
+    },
+    nudge() { return this.start(); },
+  };
+}
+
 const MACHINES = {
+  "connect-k": connectK([0]),
+  "connect-k-looking-ahead": connectK([0, 0.5, 1]),
   "pendulum": {
     seconds: 0.05,
     start: () => [PI + 0.2, 0],

@@ -15,6 +15,8 @@ _WIDTH = 360
 _FINE = 3
 _FOOT = 34
 _MOST_FRAMES_PER_SECOND = 25
+# Of actions; more have no room below the picture.
+_MOST_BARS = 4
 
 
 def animate(flight: Flight, name: str, environment: Environment, path: str | Path) -> Path:
@@ -43,13 +45,15 @@ def animate(flight: Flight, name: str, environment: Environment, path: str | Pat
     every = max(1, round(1 / (environment.seconds * _MOST_FRAMES_PER_SECOND)))
     names = [q.name for q in environment.quantities]
     frames = []
-    for step in range(0, len(flight.actions), every):
+    for step in sorted({*range(0, len(flight.actions), every), len(flight.actions)}):
         image = Image.new("RGB", size, "white")
         draw = ImageDraw.Draw(image)
-        machine = dict(zip(names, flight.machines[step].tolist(), strict=True))
+        # After the last step it is still the machine of that step.
+        last = min(step, len(flight.actions) - 1)
+        machine = dict(zip(names, flight.machines[last].tolist(), strict=True))
         for shape in draw_machine(flight.states[step].tolist(), machine):
             _draw(draw, shape, left, top, scale)
-        _draw_actions(draw, flight, step, size)
+        _draw_actions(draw, flight, last, size)
         small = image.resize((size[0] // _FINE, size[1] // _FINE), Image.Resampling.LANCZOS)
         frames.append(small.convert("P", palette=Image.Palette.ADAPTIVE, colors=32))
     file = io.BytesIO()
@@ -85,7 +89,8 @@ def _draw(draw: Any, shape: Any, left: float, top: float, scale: float) -> None:
 def _draw_actions(draw: Any, flight: Flight, step: int, size: tuple[int, int]) -> None:
     """A bar from the middle for each action, the share of time that is over, and a mark at each rewrite."""
     middle, foot = size[0] / 2, size[1] - _FINE * _FOOT
-    for i, action in enumerate(flight.actions[step].tolist()):
+    actions = flight.actions[step].tolist()
+    for i, action in enumerate(actions if len(actions) <= _MOST_BARS else ()):
         y = foot + _FINE * (4 + 10 * i)
         ends = sorted((middle, middle + action * 0.45 * size[0]))
         draw.rectangle((ends[0], y, ends[1] + 1, y + _FINE * 6), fill=ACCENT)
