@@ -14,7 +14,7 @@ class Writer(nn.Module, ABC):
     """A hypernetwork, or a rival that is trained in the same loop: weights of T children from T conditions.
 
     `child` is what is written. `run_digest` and `preparation` are set when a run has trained it; the networks
-    that it writes carry both.
+    that it writes carry both. `run_folder` is where that run lies, if it was saved.
     """
 
     child: Child
@@ -22,6 +22,7 @@ class Writer(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.run_digest = ""
+        self.run_folder = ""
         self.preparation: Mapping[str, Any] | None = None
 
     def _shares_child_of(self, writer: "Writer") -> None:

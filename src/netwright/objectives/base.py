@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,10 @@ class Objective(ABC):
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Score whatever answers for T children, of any learner."""
         return self.score(predict(batch.query.x), batch.query)
+
+    def options(self) -> dict[str, Any]:
+        """The JSON-able options that make this objective again: they are part of a run's record."""
+        return {}
 
     @abstractmethod
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:

@@ -1,12 +1,16 @@
 """Children that act as a teacher would, in the states that they come to themselves."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.artifacts import tensors_to_bytes
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import drive
 from netwright.errors import RunError
@@ -88,6 +92,13 @@ class Imitation(Acting):
         self.teacher = teacher.eval()
         self.spread, self.led, self.own = spread, led, own
         self.round: dict[str, Tensor] = {}
+
+    def options(self) -> dict[str, Any]:
+        """All of them; of the teacher what tells it from others, and where it lies if that is known."""
+        return {
+            "teacher": _identity(self.teacher), "updates": self.updates, "parts": self.parts,
+            "spread": self.spread, "led": self.led, "own": self.own,
+        }  # fmt: skip
 
     @torch.no_grad()
     def gather(
@@ -177,6 +188,15 @@ class Imitation(Acting):
             off = off + 0.05 * F.relu(outputs.abs() - 1).square().sum(dim=-1)
         loss = off.mean(dim=1)
         return Score(loss, {"off": loss.detach()})
+
+
+def _identity(teacher: Writer) -> dict[str, str]:
+    """A digest of what a teacher is and of its weights, and the folder of its run."""
+    record = teacher.record() if isinstance(teacher, Writer) else {"name": type(teacher).__name__}
+    weights = {name: value.detach() for name, value in teacher.state_dict().items()}
+    own = hashlib.sha256(json.dumps(record, sort_keys=True).encode() + tensors_to_bytes(weights))
+    folder = getattr(teacher, "run_folder", "")
+    return {"digest": own.hexdigest()[:16], **({"path": folder} if folder else {})}
 
 
 def _thinned(examples: ExampleSet, generator: torch.Generator) -> ExampleSet:

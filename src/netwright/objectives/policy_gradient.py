@@ -107,11 +107,22 @@ class PolicyGradient(Acting):
             raise RunError(
                 f"discount={discount}, trace={trace}, spread={spread}, expected shares up to 1 and a spread that does not grow."
             )
+        if not (clip > 0 and critic >= 1 and critic_rate > 0):
+            raise RunError(
+                f"clip={clip}, critic={critic}, critic_rate={critic_rate}, expected more than 0 of each."
+            )
         self.discount, self.trace = discount, trace
         self.clip, self.spread, self.width, self.critic_rate = clip, spread, critic, critic_rate
         self.critic: Critic | None = None
         self.experience: Experience | None = None
         self._waiting: dict[str, Tensor] = {}
+
+    def options(self) -> dict[str, Any]:
+        """All of them, as the constructor takes them."""
+        return {
+            "updates": self.updates, "parts": self.parts, "discount": self.discount, "trace": self.trace,
+            "clip": self.clip, "spread": list(self.spread), "critic": self.width, "critic_rate": self.critic_rate,
+        }  # fmt: skip
 
     def gather(
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int

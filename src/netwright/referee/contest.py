@@ -15,12 +15,12 @@ from netwright.artifacts import write_file
 from netwright.errors import RunError, TrainingError
 from netwright.evaluation.evaluate import TASKS_AT_ONCE_FOR_TIMING
 from netwright.learners.base import Learner
-from netwright.objectives import OBJECTIVES
+from netwright.objectives import OBJECTIVES, Objective
 from netwright.referee.choices import best_of, choices_of, choose_at_use, grid_at_use
 from netwright.referee.episodes import by_support, fingerprint, score
 from netwright.referee.experiment import Experiment
 from netwright.referee.machine import machine, peak_memory_mb, versions
-from netwright.referee.plan import SettingPlan, make_contestant, training_settings
+from netwright.referee.plan import SettingPlan, make_contestant, objective_of, training_settings
 from netwright.rng import stream
 from netwright.tasks import TaskFamily
 from netwright.training import Checkpoints, TrainingResult, plan_run
@@ -71,7 +71,10 @@ def run_contestant(
     )
     settings = training_settings(experiment, contestant.learner, own.steps, own.choice)
     settings["seed"] = contestant.seed
-    trained, training_mb = _train(learner, family, settings, folder / "runs" / contestant.setting)
+    scored_by = objective_of(experiment, contestant.setting, contestant.learner, family)
+    trained, training_mb = _train(
+        learner, family, scored_by, settings, folder / "runs" / contestant.setting
+    )
     learner, choice, tried = _choose(learner, experiment, contestant.learner, family)
     scores = score(learner, family, experiment.test_episodes)
     wrong = sum(not isfinite(value) for value in scores.own[experiment.metric])
@@ -163,17 +166,23 @@ def cpu_ms(work: Callable[[], object], rounds: int = 7) -> float:
 
 
 def _train(
-    learner: Learner, family: TaskFamily, settings: dict[str, Any], folder: Path
+    learner: Learner,
+    family: TaskFamily,
+    objective: Objective,
+    settings: dict[str, Any],
+    folder: Path,
 ) -> tuple[TrainingResult | None, float]:
     """Train or go on, and the most memory that any attempt has taken."""
     if learner.writer is None:
         return None, 0.0
-    run = plan_run(learner.writer, learner.training_tasks(family), "cpu", settings)
+    run = plan_run(learner.writer, learner.training_tasks(family), "cpu", settings, objective)
     place = folder / run.digest
     resume = bool(Checkpoints(place).steps())
     peak = place / "peak_memory_mb.json"
     try:
-        result = learner.meta_train(family, folder=place, resume=resume, **settings)
+        result = learner.meta_train(
+            family, folder=place, resume=resume, objective=objective, **settings
+        )
     finally:
         # A training that is shared, or was resumed, has its peak in another process.
         before = float(json.loads(peak.read_text())) if peak.exists() else 0.0

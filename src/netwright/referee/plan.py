@@ -17,7 +17,7 @@ from netwright.artifacts import write_file
 from netwright.errors import NetwrightError, RunError
 from netwright.learners.base import Learner
 from netwright.learners.catalogue import make_learner
-from netwright.objectives import OBJECTIVES
+from netwright.objectives import OBJECTIVES, Objective, objective_for
 from netwright.referee.choices import best_of, choices_of, grid_before
 from netwright.referee.episodes import fingerprint, validation_score
 from netwright.referee.experiment import Experiment, LearnerRecord, child_of
@@ -116,6 +116,25 @@ def training_settings(
         "patience": experiment.budget.patience or 0,
         "steps": steps,
     }
+
+
+def objective_of(experiment: Experiment, setting: str, name: str, family: TaskFamily) -> Objective:
+    """What a learner is trained with: the experiment's options, then the setting's, then its own.
+
+    Raises:
+        RunError: If the family's objective has no such option, or not such a value.
+    """
+    places = {
+        "objective": experiment.objective,
+        f"settings.{setting}.objective": experiment.settings[setting].objective,
+        f"learners.{name}.objective": experiment.learners[name].objective,
+    }
+    options: dict[str, Any] = {}
+    for place, own in places.items():
+        # Each by itself first: a mistake is named where it stands.
+        objective_for(family.shape.kind, own, place)
+        options |= own
+    return objective_for(family.shape.kind, options)
 
 
 def plan_setting(
@@ -226,7 +245,11 @@ def try_out(
     seed = experiment.seeds[0]
     learner = make_contestant(experiment, setting, name, seed, family, choice)
     settings = training_settings(experiment, name, steps, choice)
-    learner.meta_train(family, **{**settings, "patience": 0, "seed": seed})
+    learner.meta_train(
+        family,
+        objective=objective_of(experiment, setting, name, family),
+        **{**settings, "patience": 0, "seed": seed},
+    )
     value = validation_score(learner, family, experiment.validation_episodes, experiment.metric)
     return value if abs(value) < float("inf") else None
 
@@ -248,7 +271,7 @@ def _seconds_per_step(
         return {}
     made = {n: make_contestant(experiment, setting, n, 0, family) for n in experiment.learners}
     made = {name: learner for name, learner in made.items() if learner.writer is not None}
-    objective = OBJECTIVES[family.shape.kind]()
+    objectives = {n: objective_of(experiment, setting, n, family) for n in made}
     tasks = {n: learner.training_tasks(family) for n, learner in made.items()}
     optimisers = {
         name: torch.optim.AdamW(
@@ -265,7 +288,7 @@ def _seconds_per_step(
             learner.writer.train()
             started = time.process_time()
             batch = tasks[name].sample(stream(0, "timing", i), count, "train")
-            training_step(learner.writer, objective, optimisers[name], batch, clip=1.0)
+            training_step(learner.writer, objectives[name], optimisers[name], batch, clip=1.0)
             times[name].append(time.process_time() - started)
     found = {name: median(values[WARM_UP:]) for name, values in times.items()}
     # What trains the same must take as many steps: the training is shared then.
@@ -273,7 +296,7 @@ def _seconds_per_step(
     for name, learner in made.items():
         assert learner.writer is not None
         settings = training_settings(experiment, name, 1)
-        run = plan_run(learner.writer, tasks[name], "cpu", settings)
+        run = plan_run(learner.writer, tasks[name], "cpu", settings, objectives[name])
         found[name] = found[first.setdefault(run.digest, name)]
     say(f"{setting}: CPU-ms per step " + ", ".join(f"{n} {1000 * s:.1f}" for n, s in found.items()))
     return found
@@ -308,6 +331,7 @@ __all__ = [
     "LearnerPlan",
     "SettingPlan",
     "make_contestant",
+    "objective_of",
     "plan_setting",
     "read_plan",
     "training_settings",
