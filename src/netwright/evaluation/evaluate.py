@@ -13,7 +13,7 @@ from torch import Tensor
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
 from netwright.objectives import OBJECTIVES, Objective, Predict
-from netwright.rng import stream
+from netwright.rng import derive_seed, stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
 from netwright.writer import Writer
 
@@ -36,6 +36,7 @@ class Evaluation:
         parameters: Numbers per generated network.
         generate_ms: CPU-milliseconds to write one network alone.
         generate_ms_of_64: CPU-milliseconds per network when 64 are written at once.
+        trial_steps: Steps that were acted in each task to find out, at most, before it was scored.
     """
 
     split: Split
@@ -47,6 +48,7 @@ class Evaluation:
     parameters: int
     generate_ms: float
     generate_ms_of_64: float
+    trial_steps: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -87,8 +89,8 @@ def evaluate(
     parameters = 0
     try:
         with torch.no_grad():
-            for batch in fixed_batches(family, split, tasks, seed):
-                batch = batch.to(device)
+            for i, drawn in enumerate(fixed_batches(family, split, tasks, seed)):
+                batch = hypernetwork.tries(drawn.to(device), seed=derive_seed(seed, "try", i))
                 params = hypernetwork(batch.condition)
                 said: list[Tensor] = []
                 child = partial(hypernetwork.child, params)
@@ -101,6 +103,7 @@ def evaluate(
                     rolled = {name: value.roll(1, dims=0) for name, value in params.items()}
                     _collect(shuffled, objective(hypernetwork.child, rolled, batch).metrics)
         timing = family.sample(stream(seed, "timing"), TASKS_AT_ONCE_FOR_TIMING, split).to(device)
+        timing = hypernetwork.tries(timing)
         alone = generation_ms(hypernetwork, timing.condition.rows(slice(0, 1)))
         together = generation_ms(hypernetwork, timing.condition) / TASKS_AT_ONCE_FOR_TIMING
     finally:
@@ -115,6 +118,7 @@ def evaluate(
         parameters=parameters + _common_parameters(hypernetwork),
         generate_ms=alone,
         generate_ms_of_64=together,
+        trial_steps=timing.trial_steps,
     )
 
 

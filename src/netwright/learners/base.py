@@ -12,7 +12,7 @@ from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.errors import RunError
 from netwright.objectives import Objective
-from netwright.tasks import TaskFamily
+from netwright.tasks import TaskBatch, TaskFamily
 from netwright.training.train import TrainingResult, train
 from netwright.writer import Writer
 
@@ -75,6 +75,10 @@ class Learner(ABC):
             progress=progress,
             **settings,
         )
+
+    def tries(self, batch: TaskBatch, *, seed: int = 0) -> TaskBatch:
+        """The same tasks, with what the learner found out in them by itself in their conditions; see `Writer.tries`."""
+        return batch if self.writer is None else self.writer.tries(batch, seed=seed)
 
     @abstractmethod
     def adapt(self, condition: Condition) -> Predictor:

@@ -105,8 +105,9 @@ class Imitation(Acting):
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
     ) -> TaskBatch:
         """Let children act at the first step of a round, and hand out a part of what they saw, with what is taught."""
-        batch = machines(batch)
-        if step % self.updates == 0 or not self.round:
+        afresh = step % self.updates == 0 or not self.round
+        batch = self.told(writer, machines(batch), afresh=afresh, step=step, seed=seed)
+        if afresh:
             self._act(writer, batch, derive_seed(seed, "act", step))
         # What was kept in a checkpoint comes back on the CPU.
         self.round = {name: value.to(batch.machine.device) for name, value in self.round.items()}
@@ -128,11 +129,11 @@ class Imitation(Acting):
 
     def kept(self) -> dict[str, Tensor]:
         """The round that is being learned from; the teacher is not kept, it does not change."""
-        return self.round
+        return self.round | self.kept_trial()
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `kept`."""
-        self.round = dict(tensors)
+        self.round = self.keep_trial(tensors)
 
     def _act(self, writer: Writer, batch: EpisodeBatch, seed: int) -> None:
         own = self.written(writer, batch)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
+from netwright.objectives.advantages import generalised_advantages
 from netwright.objectives.base import Score
 from netwright.objectives.critic import Critic
 from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
@@ -132,7 +133,8 @@ class PolicyGradient(Acting):
         Raises:
             ConditionError: If tasks are no machines.
         """
-        batch = machines(batch)
+        afresh = step % self.updates == 0 or not (self.experience or self._waiting)
+        batch = self.told(writer, machines(batch), afresh=afresh, step=step, seed=seed)
         if self.critic is None:
             low, high = batch.environment.ranges
             seen = batch.environment.observations
@@ -140,7 +142,7 @@ class PolicyGradient(Acting):
             if self._waiting:
                 self._unpack(self.critic, batch)
         self.critic.to(batch.machine.device)
-        if step % self.updates == 0 or self.experience is None:
+        if afresh or self.experience is None:
             spread = self.spread[0] * (self.spread[1] / self.spread[0]) ** (step / max(1, steps))
             act_seed = derive_seed(seed, "act", step)
             self.experience = self._act(writer, self.critic, batch, spread, act_seed)
@@ -152,11 +154,11 @@ class PolicyGradient(Acting):
             return self._waiting
         found = {f"critic.{name}": value for name, value in self.critic.kept().items()}
         found |= {f"experience.{name}": getattr(self.experience, name) for name in _OWN}
-        return found | {"experience.seen": self.experience.query.x}
+        return found | {"experience.seen": self.experience.query.x} | self.kept_trial()
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `kept`; unpacked when the first tasks are there."""
-        self._waiting = dict(tensors)
+        self._waiting = self.keep_trial(tensors)
 
     def _unpack(self, critic: Critic, batch: EpisodeBatch) -> None:
         critic.keep(_under("critic.", self._waiting))
@@ -207,15 +209,9 @@ class PolicyGradient(Acting):
             values: What states were worth before each step, [T, N, H].
             last: And after the last one, [T, N]: the end of time is not the end of the world.
         """
-        goes_on = episodes.goes_on.to(values.dtype)
-        after = torch.cat([values[..., 1:], last.unsqueeze(-1)], dim=2)
-        surprise = episodes.rewards + self.discount * after * goes_on - values
-        found = []
-        running = torch.zeros_like(last)
-        for t in range(surprise.shape[2] - 1, -1, -1):
-            running = surprise[..., t] + self.discount * self.trace * goes_on[..., t] * running
-            found.append(running)
-        return torch.stack(found[::-1], dim=2) * episodes.alive
+        return generalised_advantages(
+            episodes, values, last, discount=self.discount, trace=self.trace
+        )
 
     def _part(self, experience: Experience, step: int, seed: int) -> Experience:
         """The transitions that a step learns from."""

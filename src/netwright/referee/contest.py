@@ -140,8 +140,12 @@ def write_result(folder: Path, contestant: Contestant, result: Mapping[str, Any]
 
 
 def adaptation_cost(learner: Learner, family: TaskFamily) -> dict[str, Any]:
-    """CPU-milliseconds to adapt to one task, alone and among 64, and to answer its queries; sizes."""
-    batch = family.sample(stream(0, "timing"), TASKS_AT_ONCE_FOR_TIMING, "test")
+    """CPU-milliseconds to adapt to one task, alone and among 64, and to answer its queries; sizes.
+
+    Where a learner acts to find out, the steps of that are counted and take no part in the times.
+    """
+    drawn = family.sample(stream(0, "timing"), TASKS_AT_ONCE_FOR_TIMING, "test")
+    batch = learner.tries(drawn)
     alone = batch.rows(slice(0, 1))
     predict = learner.adapt(alone.condition)
     with torch.no_grad():
@@ -150,6 +154,7 @@ def adaptation_cost(learner: Learner, family: TaskFamily) -> dict[str, Any]:
         "adapt_ms": cpu_ms(lambda: learner.adapt(alone.condition)),
         "adapt_ms_of_64": cpu_ms(lambda: learner.adapt(batch.condition)) / TASKS_AT_ONCE_FOR_TIMING,
         "predict_ms": predict_ms,
+        "trial_steps": batch.trial_steps,
         **asdict(learner.cost(alone.condition)),
     }
 

@@ -385,6 +385,9 @@ class _Training:
                 rng = stream(self.record.seed, "validation", i)
                 count = min(VALIDATION_TASKS_AT_ONCE, tasks - first)
                 batch = self.family.sample(rng, count, "validation").to(self.run.device)
+                batch = self.hypernetwork.tries(
+                    batch, seed=derive_seed(self.record.seed, "validation", "try", i)
+                )
                 params = self.hypernetwork(batch.condition)
                 score = self.objective(self.hypernetwork.child, params, batch)
                 # A task that breaks says nothing of the weights; if all do, that is said.
