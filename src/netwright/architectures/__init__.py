@@ -7,23 +7,32 @@ from typing import Any
 
 from netwright.architectures.base import Architecture
 from netwright.architectures.conv import Conv
+from netwright.architectures.gru import GRU
 from netwright.architectures.mlp import MLP
 from netwright.architectures.table_net import TableNet
 from netwright.errors import RunError
 
-ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "mlp": MLP, "table-net": TableNet}
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "conv": Conv,
+    "gru": GRU,
+    "mlp": MLP,
+    "table-net": TableNet,
+}
 
 conv = Conv
+gru = GRU
 mlp = MLP
 
 __all__ = [
     "ARCHITECTURES",
+    "GRU",
     "MLP",
     "Architecture",
     "Conv",
     "TableNet",
     "conv",
     "from_record",
+    "gru",
     "mlp",
     "to_record",
 ]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
 from netwright.objectives import OBJECTIVES, Objective, Predict
+from netwright.objectives.memory import answering
 from netwright.rng import derive_seed, stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
 from netwright.writer import Writer
@@ -93,8 +93,10 @@ def evaluate(
                 batch = hypernetwork.tries(drawn.to(device), seed=derive_seed(seed, "try", i))
                 params = hypernetwork(batch.condition)
                 said: list[Tensor] = []
-                child = partial(hypernetwork.child, params)
-                _collect(own, objective.judge(noting(child, said), batch).metrics)
+                child = answering(hypernetwork.child, params)
+                if has_classes:
+                    child = noting(child, said)
+                _collect(own, objective.judge(child, batch).metrics)
                 if has_classes:
                     outputs.append((said[-1], batch.query.y, batch.query.has_label))
                 parameters = sum(value[0].numel() for value in params.values())

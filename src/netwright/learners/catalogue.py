@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-from netwright.architectures import MLP, Architecture, Conv
+from netwright.architectures import GRU, MLP, Architecture, Conv
 from netwright.child import Child
 from netwright.class_head import Head
 from netwright.emission import EMISSIONS, Emission, LowRank, emission_of
@@ -33,6 +33,7 @@ from netwright.learners.reptile import Reptile
 from netwright.learners.reptile_hypernetwork import ReptileHypernetwork
 from netwright.learners.start import ClassRows, Start
 from netwright.objectives import OBJECTIVES
+from netwright.objectives.memory import told_width
 from netwright.tasks import Control, TaskFamily
 from netwright.training.recipe import (
     default_child,
@@ -317,6 +318,15 @@ def _maml_rl(
     )
 
 
+def _rl2(family: TaskFamily, child: Architecture, *, hidden: int = 48) -> Learner:
+    """One policy that remembers, of whatever child there is: what differs between machines is for it to find out."""
+    acts = family.shape.outputs
+    seen = _acted_in(family).environment.observations
+    architecture = GRU(inputs=told_width(seen, acts), hidden=hidden, outputs=acts)
+    # The same weights for all tasks: their recurrent part is run once, on the rows of all of them.
+    return Generate(Start(Child(architecture, emissions=[("recurrent.*", "shared")])))
+
+
 def _acted_in(family: TaskFamily) -> Control:
     if not isinstance(family, Control):
         raise RunError(
@@ -438,7 +448,7 @@ _TUNING = {"rate": (0.001, 0.003, 0.01, 0.03), "steps": (1, 5, 20, 50)}
 _SCRATCH = {"rate": (0.003, 0.01, 0.03), "steps": (5, 20, 50, 100)}
 
 # What can learn to act: the others need examples of right answers to adapt.
-ACTING = ("hypernetwork", "film", "concat", "joint", "maml-rl")
+ACTING = ("hypernetwork", "film", "concat", "joint", "maml-rl", "rl2")
 
 # Names live on in experiments and their results: never reuse one.
 LEARNERS: dict[str, Kind] = {
@@ -470,6 +480,7 @@ LEARNERS: dict[str, Kind] = {
     "protonet": Kind(partial(_closed_form, "prototype")),
     "r2d2": Kind(partial(_closed_form, "ridge")),
     "reptile": Kind(_reptile, {"rate": (0.005, 0.02, 0.1)}, {"steps_at_use": (5, 10, 50)}),
+    "rl2": Kind(_rl2),
     "scratch": Kind(_scratch, at_use=_SCRATCH),
 }
 _GRIDS: dict[str, Grid] = {

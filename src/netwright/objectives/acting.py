@@ -50,7 +50,8 @@ class Acting(Objective, Experienced):
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Learn from what was seen, or let T policies act without exploration."""
         if isinstance(batch, self.lessons):
-            return self._learn(predict(batch.query.x), batch)
+            # Steps of whole episodes, one after the other, where policies remember.
+            return self._learn(predict(batch.query.x).flatten(1, -2), batch)
         with torch.no_grad():
             episodes = roll_out(predict, machines(batch))
         earned = episodes.rewards.sum(dim=2).mean(dim=1)
@@ -111,7 +112,9 @@ class Acting(Objective, Experienced):
         """Which of `count` transitions a step learns from: parts in turn, in an order that changes with every epoch."""
         epoch, part = divmod(step, self.parts)
         generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-        return torch.randperm(count, generator=generator).chunk(self.parts)[part]
+        parts = torch.randperm(count, generator=generator).chunk(self.parts)
+        # Fewer where there is less than one for each.
+        return parts[part % len(parts)]
 
     @abstractmethod
     def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netwright.child import Child
 from netwright.conditions import ExampleSet
+from netwright.objectives.memory import answering
 from netwright.tasks.base import TaskBatch
 from netwright.writer import Writer
 
@@ -39,7 +40,7 @@ class Objective(ABC):
 
     def __call__(self, child: Child, params: Mapping[str, Tensor], batch: TaskBatch) -> Score:
         """Run the children on their queries and score them."""
-        return self.judge(lambda x: child(params, x), batch)
+        return self.judge(answering(child, params), batch)
 
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Score whatever answers for T children, of any learner."""

@@ -16,6 +16,7 @@ from netwright.environments import drive
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
 from netwright.objectives.base import Score
+from netwright.objectives.memory import memory_of
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
@@ -105,6 +106,10 @@ class Imitation(Acting):
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
     ) -> TaskBatch:
         """Let children act at the first step of a round, and hand out a part of what they saw, with what is taught."""
+        if memory_of(writer.child):
+            raise RunError(
+                "The children remember, expected policies without a memory: only these can be taught. Use `PolicyGradient`."
+            )
         afresh = step % self.updates == 0 or not self.round
         batch = self.told(writer, machines(batch), afresh=afresh, step=step, seed=seed)
         if afresh:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +13,8 @@ from netwright.objectives.acting import Acting, machines, queries
 from netwright.objectives.advantages import generalised_advantages
 from netwright.objectives.base import Score
 from netwright.objectives.critic import Critic
-from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
+from netwright.objectives.memory import Remembers, answering, told
+from netwright.objectives.rollout import Episodes, as_taken, log_likelihood, roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
 from netwright.tasks.control import EpisodeBatch
@@ -28,7 +28,8 @@ _ENTROPY = 0.05
 
 @dataclass(frozen=True)
 class Experience(TaskBatch):
-    """What T children saw and did: x of the queries is what they saw, [T, Q, O].
+    """What T children saw and did: x of the queries is what they saw, [T, Q, O], or, where they remember, what they were told in
+    episodes, [T, N, H, D], of which the steps are Q.
 
     Args:
         action: What they did, [T, Q, A].
@@ -175,8 +176,8 @@ class PolicyGradient(Acting):
     def _act(
         self, writer: Writer, critic: Critic, batch: EpisodeBatch, spread: float, seed: int
     ) -> Experience:
-        child = partial(writer.child, self.written(writer, batch))
-        episodes = roll_out(child, batch, spread=spread, seed=seed)
+        policy = answering(writer.child, self.written(writer, batch))
+        episodes = roll_out(policy, batch, spread=spread, seed=seed)
         values = critic.values(episodes.seen, batch.machine)
         last = critic.values(episodes.last, batch.machine)
         advantage = self.advantages(episodes, values, last)
@@ -190,9 +191,13 @@ class PolicyGradient(Acting):
         count = alive[sound].sum().clamp(min=1)
         centred = (advantage - (advantage * alive)[sound].sum() / count) * alive
         size = (centred[sound].square().sum() / count).sqrt() + 1e-8
+        seen = episodes.seen.flatten(1, 2)
+        if isinstance(policy, Remembers):
+            taken = as_taken(episodes.actions, batch.environment.discrete)
+            seen = told(episodes.seen, taken, episodes.rewards)
         return Experience(
             batch.condition,
-            queries(episodes.seen.flatten(1, 2)),
+            queries(seen),
             action=episodes.actions.flatten(1, 2),
             likelihood=episodes.likelihood.flatten(1, 2),
             advantage=(centred / size).clamp(-_MOST_ADVANTAGE, _MOST_ADVANTAGE),
@@ -214,8 +219,10 @@ class PolicyGradient(Acting):
         )
 
     def _part(self, experience: Experience, step: int, seed: int) -> Experience:
-        """The transitions that a step learns from."""
+        """The transitions that a step learns from; whole episodes of some machines, where policies remember."""
         seen = experience.query.x
+        if seen.dim() == 4:
+            return experience.rows(self.chosen(len(seen), step, seed).to(seen.device))
         chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
         return replace(
             experience,

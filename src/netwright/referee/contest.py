@@ -16,6 +16,7 @@ from netwright.errors import RunError, TrainingError
 from netwright.evaluation.evaluate import TASKS_AT_ONCE_FOR_TIMING
 from netwright.learners.base import Learner
 from netwright.objectives import OBJECTIVES, Objective
+from netwright.objectives.memory import begun
 from netwright.referee.choices import best_of, choices_of, choose_at_use, grid_at_use
 from netwright.referee.episodes import by_support, fingerprint, score
 from netwright.referee.experiment import Experiment
@@ -149,7 +150,7 @@ def adaptation_cost(learner: Learner, family: TaskFamily) -> dict[str, Any]:
     alone = batch.rows(slice(0, 1))
     predict = learner.adapt(alone.condition)
     with torch.no_grad():
-        predict_ms = cpu_ms(lambda: predict(alone.inputs))
+        predict_ms = cpu_ms(lambda: begun(predict)(alone.inputs))
     return {
         "adapt_ms": cpu_ms(lambda: learner.adapt(alone.condition)),
         "adapt_ms_of_64": cpu_ms(lambda: learner.adapt(batch.condition)) / TASKS_AT_ONCE_FOR_TIMING,

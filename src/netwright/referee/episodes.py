@@ -97,8 +97,9 @@ def score(learner: Learner, family: TaskFamily, count: int) -> Scores:
     for batch in tried(learner, episodes(family, "test", count)):
         predict = learner.adapt(batch.condition)
         said: list[Tensor] = []
-        _collect(own, objective, noting(predict, said), batch)
-        if family.shape.kind.endswith("classes"):
+        has_classes = family.shape.kind.endswith("classes")
+        _collect(own, objective, noting(predict, said) if has_classes else predict, batch)
+        if has_classes:
             outputs.append((said[-1], batch.query.y, batch.query.mask))
         if batch.tasks > 1:
             # Rolled by one: no predictor meets the queries of its own task.

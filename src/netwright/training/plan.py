@@ -9,6 +9,7 @@ import torch
 
 from netwright.errors import RunError
 from netwright.objectives import OBJECTIVES, Objective, objective_record
+from netwright.objectives.memory import memory_of, told_width
 from netwright.runs import Run, TrainingRecord, validated
 from netwright.tasks import FAMILIES, TaskFamily
 from netwright.training.step import check_penalty
@@ -31,7 +32,14 @@ def plan_run(
     check_penalty(writer, training.kl_weight)
     architecture, shape = writer.child.architecture, family.shape
     reads = tuple(getattr(architecture, "input_shape", shape.x))
-    if shape.kind == "actions" and reads != shape.x:
+    if shape.kind == "actions" and memory_of(writer.child):
+        width = told_width(shape.x[0] or 0, shape.outputs)
+        if reads != (1, width):
+            raise RunError(
+                f"The child reads {reads[-1]} numbers per step, expected {width}: what is seen, the last action, the last reward, "
+                f"and whether an episode begins. Give it inputs={width}."
+            )
+    elif shape.kind == "actions" and reads != shape.x:
         raise RunError(
             f"The child reads inputs of shape {reads} and the machines show {shape.x}, expected the same. "
             "Build it with `default_child(family.shape)`."

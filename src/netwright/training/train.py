@@ -22,6 +22,7 @@ from netwright.objectives import (
     objective_from_record,
     objective_record,
 )
+from netwright.objectives.memory import memory_of
 from netwright.rng import derive_seed, stream
 from netwright.runs import Run
 from netwright.tasks import TaskFamily
@@ -217,6 +218,8 @@ class _Training:
         if (
             not isinstance(hypernetwork, Hypernetwork)
             or hypernetwork.child.space.size > MOST_TO_CHECK
+            # What it reads is told only under way.
+            or memory_of(hypernetwork.child)
         ):
             return
         rng = stream(self.record.seed, "initialisation")
