@@ -52,6 +52,15 @@ def test_what_adapts_by_trial_acts_otherwise_than_its_start_and_its_trial_is_of_
     assert results["joint"]["scores"]["return"] == results["joint"]["shuffled"]["return"]
 
 
+def test_a_budget_in_cpu_time_counts_acting_in(tmp_path):
+    record = asked().model_dump()
+    record["learners"] = {name: record["learners"][name] for name in ("joint",)}
+    timed = experiment_of({**record, "budget": {"cpu_minutes": 0.001}})
+    found = compare(timed, tmp_path / "c", isolated=False)
+    assert [result["status"] for result in found] == ["done"]
+    assert all(result["cost"]["train_steps"] >= 1 for result in found)
+
+
 def test_scores_are_the_same_whenever_they_are_taken():
     learner = make_contestant(asked(), "pendulum", "maml-rl", 0, Control())
     assert score(learner, Control(), 3) == score(learner, Control(), 3)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from netwright.artifacts import write_file
 from netwright.errors import NetwrightError, RunError
 from netwright.learners.base import Learner
 from netwright.learners.catalogue import make_learner
-from netwright.objectives import OBJECTIVES, Objective, objective_for
+from netwright.objectives import OBJECTIVES, Experienced, Objective, objective_for
 from netwright.referee.choices import best_of, choices_of, grid_before
 from netwright.referee.episodes import fingerprint, validation_score
 from netwright.referee.experiment import Experiment, LearnerRecord, child_of
@@ -266,7 +266,7 @@ def _steps(experiment: Experiment, seconds: Mapping[str, float]) -> dict[str, in
 def _seconds_per_step(
     experiment: Experiment, setting: str, family: TaskFamily, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """CPU-seconds of a training step of each learner that trains, taken in turns; medians."""
+    """CPU-seconds of a training step of each learner that trains, taken in turns; medians, or means where steps differ."""
     if experiment.budget.cpu_minutes is None:
         return {}
     made = {n: make_contestant(experiment, setting, n, 0, family) for n in experiment.learners}
@@ -286,11 +286,18 @@ def _seconds_per_step(
             assert learner.writer is not None
             count = training_settings(experiment, name, 1).get("tasks", TrainingRecord().tasks)
             learner.writer.train()
+            objective = objectives[name]
             started = time.process_time()
             batch = tasks[name].sample(stream(0, "timing", i), count, "train")
-            training_step(learner.writer, objectives[name], optimisers[name], batch, clip=1.0)
+            if isinstance(objective, Experienced):
+                batch = objective.gather(learner.writer, batch, step=i, steps=ROUNDS, seed=0)
+            training_step(learner.writer, objective, optimisers[name], batch, clip=1.0)
             times[name].append(time.process_time() - started)
-    found = {name: median(values[WARM_UP:]) for name, values in times.items()}
+    # Of steps that learn from experience few act, and take far longer than the others.
+    found = {
+        name: (mean if isinstance(objectives[name], Experienced) else median)(values[WARM_UP:])
+        for name, values in times.items()
+    }
     # What trains the same must take as many steps: the training is shared then.
     first: dict[str, str] = {}
     for name, learner in made.items():
