@@ -19,7 +19,7 @@ FRONT_DOOR = "__init__"
 # A room imports from its own line or from lines above. `artifacts` and `export` stand near the top
 # though they are doors to the outside: they know files and modules, and nothing of hypernetworks.
 DRAWING = [
-    ["_version", "errors", "shapes", "rng", "process", "conditions", "runs"],
+    ["_version", "errors", "shapes", "rng", "process", "conditions", "runs", "splits"],
     ["artifacts", "export"],
     [
         "space",

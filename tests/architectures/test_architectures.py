@@ -7,13 +7,13 @@ import torch
 
 from netwright.architectures import (
     ARCHITECTURES,
-    GRU,
     Conv,
+    RecurrentPolicy,
     TableNet,
     conv,
     from_record,
-    gru,
     mlp,
+    recurrent_policy,
     to_record,
 )
 from netwright.errors import RunError
@@ -21,7 +21,7 @@ from netwright.errors import RunError
 EXAMPLES = [
     conv(classes=5), conv(channels=12, depth=3, outputs=2, image=(3, 30, 17)),
     mlp(inputs=4, outputs=1), mlp(inputs=3, hidden=(), classes=4), mlp(inputs=9, hidden=(5,), outputs=2),
-    TableNet(columns=6, hidden=10, ramps=4, classes=3), gru(inputs=3, hidden=5, outputs=2), gru(inputs=2, classes=4),
+    TableNet(columns=6, hidden=10, ramps=4, classes=3), recurrent_policy(inputs=3, hidden=5, outputs=2), recurrent_policy(inputs=2, classes=4),
 ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def test_counted_parameters_are_those_of_the_built_module(architecture):
     assert sum(p.numel() for p in module.parameters()) == architecture.parameters
     y = module(torch.rand(2, *architecture.input_shape))
     # One output, or one for each step of a sequence.
-    steps = architecture.input_shape[:-1] if isinstance(architecture, GRU) else ()
+    steps = architecture.input_shape[:-1] if isinstance(architecture, RecurrentPolicy) else ()
     assert y.shape == (2, *steps, architecture.classes or architecture.outputs)
 
 
@@ -53,8 +53,14 @@ def test_the_child_of_the_benchmarks_has_2029_numbers():
     [
         (lambda: conv(), "classes=None and outputs=None, expected exactly one"),
         (lambda: conv(classes=2, outputs=2), "expected exactly one"),
-        (lambda: gru(inputs=2, hidden=0, outputs=1), "`hidden` of gru is 0"),
-        (lambda: gru(inputs=2), "gru has classes=None and outputs=None, expected exactly one"),
+        (
+            lambda: recurrent_policy(inputs=2, hidden=0, outputs=1),
+            "`hidden` of recurrent-policy is 0",
+        ),
+        (
+            lambda: recurrent_policy(inputs=2),
+            "recurrent-policy has classes=None and outputs=None, expected exactly one",
+        ),
         (lambda: conv(classes=2, channels=0), "`channels` of conv is 0"),
         (lambda: mlp(inputs=2, hidden=(3, -1), outputs=1), r"`hidden\[1\]` of mlp is -1"),
         (lambda: mlp(inputs=2, outputs=1, activation="swish"), "`activation` of mlp is 'swish'"),

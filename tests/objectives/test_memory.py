@@ -6,7 +6,7 @@ from objectives.test_policy_gradient import SMALL, stopping, swinging
 from torch import nn
 
 import netwright as nw
-from netwright.architectures import gru
+from netwright.architectures import recurrent_policy
 from netwright.child import Child
 from netwright.errors import RunError
 from netwright.learners import Start, writer_from_record
@@ -24,7 +24,7 @@ SHARED = [("recurrent.*", "shared")]
 
 def child_of(emissions=(), hidden=4):
     torch.manual_seed(0)
-    return Child(gru(inputs=WIDTH, hidden=hidden, outputs=1), emissions=emissions)
+    return Child(recurrent_policy(inputs=WIDTH, hidden=hidden, outputs=1), emissions=emissions)
 
 
 def params_of(child, tasks=3):
@@ -78,7 +78,7 @@ def test_gradients_through_whole_episodes_are_those_of_the_module():
 
 
 def test_a_sequence_that_goes_on_is_the_sequence_in_one():
-    network = gru(inputs=3, hidden=4, outputs=2).build()
+    network = recurrent_policy(inputs=3, hidden=4, outputs=2).build()
     x = torch.randn(5, 6, 3)
     whole = network(x)
     first = network(torch.cat([x[:, :2], torch.zeros(5, 2, 4)], dim=-1))
@@ -154,7 +154,7 @@ def test_interrupted_in_the_middle_of_a_round_it_goes_on_in_the_same_bits(tmp_pa
 
 def test_a_policy_that_remembers_can_be_written_for_each_machine_as_well():
     family = Control("pendulum")
-    child = gru(inputs=WIDTH, hidden=4, outputs=1)
+    child = recurrent_policy(inputs=WIDTH, hidden=4, outputs=1)
     writer = make_hypernetwork(family.shape, seed=0, child=child, size=8)
     result = nw.train(
         writer, family, objective=PolicyGradient(**SMALL), steps=2, tasks=3, validation_tasks=2, progress=False
@@ -168,7 +168,7 @@ def test_a_policy_that_remembers_can_be_written_for_each_machine_as_well():
 
 def test_what_does_not_fit_a_policy_that_remembers_is_refused():
     family = Control("pendulum")
-    narrow = Start(Child(gru(inputs=4, outputs=1)))
+    narrow = Start(Child(recurrent_policy(inputs=4, outputs=1)))
     with pytest.raises(RunError, match="reads 4 numbers per step, expected 6.*Give it inputs=6"):
         plan_run(narrow, family, "cpu", {})
     batch = family.sample(stream(0, "b"), 2, "train")

@@ -1,62 +1,43 @@
-"""Declarative child families.
+"""Declarative child families, what they cost, and spaces of their members.
 
 `ARCHITECTURES` turns the names in run records into classes; a name is never reused.
 """
 
-from typing import Any
-
 from netwright.architectures.base import Architecture
+from netwright.architectures.catalogue import ARCHITECTURES, from_record, to_record
+from netwright.architectures.choices import Choice, LogUniform, OneOf, Uniform
 from netwright.architectures.conv import Conv
-from netwright.architectures.gru import GRU
+from netwright.architectures.cost import Cost, Limits, check_cost, parameter_limit
 from netwright.architectures.mlp import MLP
+from netwright.architectures.recurrent_policy import RecurrentPolicy
+from netwright.architectures.search_space import SearchSpace
+from netwright.architectures.spaces import mlp_space
 from netwright.architectures.table_net import TableNet
-from netwright.errors import RunError
-
-ARCHITECTURES: dict[str, type[Architecture]] = {
-    "conv": Conv,
-    "gru": GRU,
-    "mlp": MLP,
-    "table-net": TableNet,
-}
 
 conv = Conv
-gru = GRU
 mlp = MLP
+recurrent_policy = RecurrentPolicy
 
 __all__ = [
     "ARCHITECTURES",
-    "GRU",
     "MLP",
     "Architecture",
+    "Choice",
     "Conv",
+    "Cost",
+    "Limits",
+    "LogUniform",
+    "OneOf",
+    "RecurrentPolicy",
+    "SearchSpace",
     "TableNet",
+    "Uniform",
+    "check_cost",
     "conv",
     "from_record",
-    "gru",
     "mlp",
+    "mlp_space",
+    "parameter_limit",
+    "recurrent_policy",
     "to_record",
 ]
-
-
-def to_record(architecture: Architecture) -> dict[str, Any]:
-    """JSON-able: {"family": name, **options}."""
-    family = next(name for name, kind in ARCHITECTURES.items() if kind is type(architecture))
-    return {"family": family, **architecture.options()}
-
-
-def from_record(record: dict[str, Any]) -> Architecture:
-    """The inverse of `to_record`.
-
-    Raises:
-        RunError: If the family or an option is unknown.
-    """
-    options = dict(record)
-    family = options.pop("family", None)
-    if family not in ARCHITECTURES:
-        raise RunError(
-            f"Architecture {family!r} is not known, expected one of {list(ARCHITECTURES)}."
-        )
-    try:
-        return ARCHITECTURES[family](**options)
-    except TypeError as error:
-        raise RunError(f"Architecture {family!r} cannot take these options: {error}.") from None

@@ -7,6 +7,7 @@ from math import ceil
 from torch import nn
 
 from netwright.architectures.base import Architecture, check_outputs, check_sizes
+from netwright.architectures.cost import Meter
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,18 @@ class Conv(Architecture):
         shrink = 1 << self.depth
         return self.channels * ceil(height / shrink) * ceil(width / shrink)
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the built module holds."""
-        first, further = self.image[0] * self.channels * 9, self.channels**2 * 9
-        norms = 2 * self.channels * self.depth
-        return first + further * (self.depth - 1) + norms + (self.features + 1) * self._outputs
+    def walk(self, meter: Meter) -> None:
+        """Each block's convolution, norm and activation; then the head."""
+        inputs, height, width = self.image
+        for _ in range(self.depth):
+            height, width = ceil(height / 2), ceil(width / 2)
+            made, taps = self.channels * height * width, 9 * inputs * self.channels
+            meter.layer(made, parameters=taps, flops=2 * taps * height * width)
+            # GroupNorm makes the mean and the deviation of each group as well.
+            meter.layer(made, parameters=2 * self.channels, beside=2 * self.groups)
+            meter.layer(made)
+            inputs = self.channels
+        meter.linear(self.features, self._outputs)
 
     @property
     def class_head(self) -> str | None:
@@ -65,7 +72,7 @@ class Conv(Architecture):
         """The same child for another number of exchangeable classes."""
         return replace(self, classes=classes, outputs=None)
 
-    def build(self) -> nn.Sequential:
+    def make(self) -> nn.Sequential:
         """A freshly initialised module."""
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i in range(self.depth):

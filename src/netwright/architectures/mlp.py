@@ -3,14 +3,18 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
-from netwright.architectures.base import Architecture, check_outputs, check_sizes
-from netwright.errors import RunError
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+from netwright.architectures.base import (
+    ACTIVATIONS,
+    Architecture,
+    check_activation,
+    check_outputs,
+    check_sizes,
+)
+from netwright.architectures.cost import Meter
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,19 @@ class MLP(Architecture):
         hidden: Widths of the hidden layers.
         classes: Number of exchangeable classes (each task has its own), or None.
         outputs: Number of values or of fixed classes, or None.
-        activation: `relu`, `tanh` or `gelu`.
+        activation: `relu`, `tanh`, `gelu` or `silu`.
 
     >>> MLP(inputs=64, hidden=(64, 64), outputs=10).parameters
     8970
     """
 
+    per_layer: ClassVar[tuple[str, ...]] = ("hidden",)
+
     inputs: int
     hidden: tuple[int, ...] = (64, 64)
     classes: int | None = None
     outputs: int | None = None
-    activation: Literal["relu", "tanh", "gelu"] = "relu"
+    activation: Literal["relu", "tanh", "gelu", "silu"] = "relu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -40,15 +46,15 @@ class MLP(Architecture):
             "mlp", inputs=self.inputs, **{f"hidden[{i}]": w for i, w in enumerate(self.hidden)}
         )
         check_outputs("mlp", self.classes, self.outputs)
-        if self.activation not in ACTIVATIONS:
-            raise RunError(
-                f"`activation` of mlp is {self.activation!r}, expected one of {list(ACTIVATIONS)}."
-            )
+        check_activation("mlp", self.activation)
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the built module holds."""
-        return sum((a + 1) * b for a, b in pairwise(self._widths))
+    def walk(self, meter: Meter) -> None:
+        """Each hidden layer, its activation; then the head."""
+        *hidden, last = pairwise(self._widths)
+        for a, b in hidden:
+            meter.linear(a, b)
+            meter.layer(b)
+        meter.linear(*last)
 
     @property
     def class_head(self) -> str | None:
@@ -64,7 +70,7 @@ class MLP(Architecture):
         """The same child for another number of exchangeable classes."""
         return replace(self, classes=classes, outputs=None)
 
-    def build(self) -> nn.Sequential:
+    def make(self) -> nn.Sequential:
         """A freshly initialised module."""
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         *hidden, last = pairwise(self._widths)

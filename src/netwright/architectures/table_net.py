@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.architectures.base import Architecture, check_sizes
+from netwright.architectures.cost import Meter
 from netwright.errors import RunError
 
 # Values beyond this many standard deviations come ever slower.
@@ -69,11 +70,17 @@ class TableNet(Architecture):
                 f"`ramps` of table-net is {self.ramps}, expected 0 to {self.hidden}, the hidden units."
             )
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the built module holds."""
-        both = self.columns + self.hidden
-        return self.hidden * (self.columns + 1) + self.classes * (both + 1)
+    def walk(self, meter: Meter) -> None:
+        """The squash, the hidden layer, its ramps and bumps, all side by side, then the head."""
+        columns, hidden, bumps = self.columns, self.hidden, self.hidden - self.ramps
+        both = columns + hidden
+        # Each elementwise step of the squash is alive together with the next one.
+        meter.layer(columns, beside=columns)
+        # From here on the squashed columns stay alive, with what the hidden layer made.
+        meter.linear(columns, hidden)
+        meter.peak(columns + self.ramps + 2 * bumps)
+        meter.peak(columns + hidden + both)
+        meter.linear(both, self.classes, beside=columns + both)
 
     @property
     def class_head(self) -> str:
@@ -89,6 +96,6 @@ class TableNet(Architecture):
         """The same child for another number of classes."""
         return replace(self, classes=classes)
 
-    def build(self) -> nn.Module:
+    def make(self) -> nn.Module:
         """A freshly initialised module."""
         return _TableModule(self.columns, self.hidden, self.ramps, self.classes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-from netwright.architectures import GRU, MLP, Architecture, Conv
+from netwright.architectures import MLP, Architecture, Conv, RecurrentPolicy
 from netwright.child import Child
 from netwright.class_head import Head
 from netwright.emission import EMISSIONS, Emission, LowRank, emission_of
@@ -322,7 +322,7 @@ def _rl2(family: TaskFamily, child: Architecture, *, hidden: int = 48) -> Learne
     """One policy that remembers, of whatever child there is: what differs between machines is for it to find out."""
     acts = family.shape.outputs
     seen = _acted_in(family).environment.observations
-    architecture = GRU(inputs=told_width(seen, acts), hidden=hidden, outputs=acts)
+    architecture = RecurrentPolicy(inputs=told_width(seen, acts), hidden=hidden, outputs=acts)
     # The same weights for all tasks: their recurrent part is run once, on the rows of all of them.
     return Generate(Start(Child(architecture, emissions=[("recurrent.*", "shared")])))
 

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import DataError
+from netwright.splits import SPLITS as SPLITS
+from netwright.splits import Split as Split
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 Source = Literal["context", "description", "examples"]
 
 

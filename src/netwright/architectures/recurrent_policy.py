@@ -1,4 +1,4 @@
-"""Recurrent children for sequences, and for policies that remember."""
+"""Policies that remember: recurrent children whose sequences may go on."""
 
 from dataclasses import dataclass, replace
 
@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from netwright.architectures.base import Architecture, check_outputs, check_sizes
+from netwright.architectures.cost import Meter
 
 
 @dataclass(frozen=True)
-class GRU(Architecture):
+class RecurrentPolicy(Architecture):
     """A gated recurrent layer over a sequence, and a head that says something at every step.
 
     Args:
@@ -21,7 +22,7 @@ class GRU(Architecture):
     References:
         Cho et al., arXiv:1406.1078.
 
-    >>> GRU(inputs=6, hidden=48, outputs=1).parameters
+    >>> RecurrentPolicy(inputs=6, hidden=48, outputs=1).parameters
     8113
     """
 
@@ -31,14 +32,20 @@ class GRU(Architecture):
     outputs: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes("gru", inputs=self.inputs, hidden=self.hidden)
-        check_outputs("gru", self.classes, self.outputs)
+        check_sizes("recurrent-policy", inputs=self.inputs, hidden=self.hidden)
+        check_outputs("recurrent-policy", self.classes, self.outputs)
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the built module holds."""
-        gates = 3 * self.hidden * (self.inputs + self.hidden + 2)
-        return gates + (self.hidden + 1) * check_outputs("gru", self.classes, self.outputs)
+    def walk(self, meter: Meter) -> None:
+        """One step as torch runs it from zeros; then the head."""
+        width, gates = self.hidden, 3 * self.hidden
+        # The zeros, both halves of the gates, and what is made of them.
+        meter.peak(width + 2 * gates + 2 * width)
+        meter.layer(
+            width,
+            parameters=gates * (self.inputs + width + 2),
+            flops=2 * gates * (self.inputs + width),
+        )
+        meter.linear(width, check_outputs("recurrent-policy", self.classes, self.outputs))
 
     @property
     def class_head(self) -> str | None:
@@ -55,13 +62,13 @@ class GRU(Architecture):
         """H, numbers that can be carried from one call to the next."""
         return self.hidden
 
-    def with_classes(self, classes: int) -> "GRU":
+    def with_classes(self, classes: int) -> "RecurrentPolicy":
         """The same child for another number of exchangeable classes."""
         return replace(self, classes=classes, outputs=None)
 
-    def build(self) -> nn.Module:
+    def make(self) -> nn.Module:
         """A freshly initialised module."""
-        outputs = check_outputs("gru", self.classes, self.outputs)
+        outputs = check_outputs("recurrent-policy", self.classes, self.outputs)
         return RecurrentNet(self.inputs, self.hidden, outputs)
 
 
@@ -82,9 +89,9 @@ class RecurrentNet(nn.Module):
         size = self.recurrent.input_size
         goes_on = x.shape[-1] > size
         memory = x[:, 0, size:].unsqueeze(0).contiguous() if goes_on else None
-        remembered, _ = self.recurrent(x[..., :size], memory)
+        remembered = self.recurrent(x[..., :size], memory)[0]
         said: Tensor = self.head(remembered)
         return torch.cat([said, remembered], dim=-1) if goes_on else said
 
 
-__all__ = ["GRU", "RecurrentNet"]
+__all__ = ["RecurrentNet", "RecurrentPolicy"]
