@@ -217,6 +217,8 @@ def test_other_steps_at_use_and_a_record():
 def test_what_cannot_be_tried_is_refused():
     with pytest.raises(RunError, match="trials=0, spread=0.5"):
         policy(trials=0)
+    with pytest.raises(RunError, match="The child remembers, expected a policy without a memory"):
+        policy(nw.architectures.recurrent_policy(inputs=6, outputs=1))
     with pytest.raises(RunError, match="`order` is 3, expected 1 or 2"):
         policy(order=3)
     with pytest.raises(RunError, match="`rate` is 0"):

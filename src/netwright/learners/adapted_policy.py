@@ -13,6 +13,7 @@ from netwright.learners.adapted_weights import check_inner, examples_of, taking_
 from netwright.learners.inner_loop import Values, descend
 from netwright.objectives.acting import machines, queries
 from netwright.objectives.advantages import generalised_advantages, linear_baseline
+from netwright.objectives.memory import memory_of
 from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
 from netwright.rng import derive_seed, stream
 from netwright.writer import Writer
@@ -43,7 +44,7 @@ class AdaptedPolicy(Writer):
         keys: Whether actions are keys.
 
     Raises:
-        RunError: If an option is out of range.
+        RunError: If an option is out of range, or the child remembers.
 
     References:
         Finn et al., MAML, arXiv:1703.03400, section 4.3.
@@ -72,6 +73,10 @@ class AdaptedPolicy(Writer):
             raise RunError(
                 f"trials={trials}, spread={spread}, discount={discount}, trace={trace}, expected at least one episode, "
                 "more than 0, and shares up to 1."
+            )
+        if memory_of(start.child):
+            raise RunError(
+                "The child remembers, expected a policy without a memory: a step is taken on its transitions. Use `rl2`."
             )
         self.start = start
         self._shares_child_of(start)
