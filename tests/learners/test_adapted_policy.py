@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from machines import Line
 from objectives.test_policy_gradient import SMALL, stopping
 
 import netwright as nw
 from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
+from netwright.environments import ENVIRONMENTS
 from netwright.errors import ConditionError, RunError
 from netwright.learners import AdaptedPolicy, Start, writer_from_record
 from netwright.learners.catalogue import make_learner
@@ -170,6 +172,22 @@ def test_interrupted_in_the_middle_of_a_round_it_goes_on_in_the_same_bits(tmp_pa
     assert again.log == result.log
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_which_way_the_motor_turns_is_found_out_by_trial(monkeypatch):
+    monkeypatch.setitem(ENVIRONMENTS, "line", Line)
+    family = Control("line")
+    child = nw.architectures.mlp(inputs=1, hidden=(16,), outputs=1, activation="tanh")
+    learner = make_learner("maml-rl", family, child=child, seed=0, trials=2, discount=0.9)
+    nw.train(
+        learner.writer, family, objective=PolicyGradient(discount=0.9), steps=240, tasks=64, learning_rate=1e-2,
+        warm_up=10, weight_decay=0.0, validate_every=240, validation_tasks=20, progress=False,
+    )  # fmt: skip
+    found = nw.evaluate(learner.writer, family, tasks=60)
+    # Of policies that are the same for all no more than a third succeed.
+    assert found.metrics["success"].low > 0.5
+    # Adapted to another machine they push the wrong way half of the time.
+    assert found.shuffled["success"].high < found.metrics["success"].low
 
 
 def test_a_teacher_can_be_followed_by_trial_as_well():

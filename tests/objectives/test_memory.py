@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from machines import Line
 from objectives.test_policy_gradient import SMALL, stopping, swinging
 from torch import nn
 
 import netwright as nw
 from netwright.architectures import recurrent_policy
 from netwright.child import Child
+from netwright.environments import ENVIRONMENTS
 from netwright.errors import RunError
 from netwright.learners import Start, writer_from_record
 from netwright.learners.catalogue import make_learner
@@ -150,6 +152,19 @@ def test_interrupted_in_the_middle_of_a_round_it_goes_on_in_the_same_bits(tmp_pa
     learned = [name for name, value in before.items() if value.requires_grad]
     assert any("recurrent" in name for name in learned)
     assert not any(torch.equal(before[name], after[name]) for name in learned)
+
+
+@pytest.mark.slow
+def test_which_way_the_motor_turns_is_found_out_under_way(monkeypatch):
+    monkeypatch.setitem(ENVIRONMENTS, "line", Line)
+    family = Control("line")
+    writer = make_learner("rl2", family, seed=0, hidden=32).writer
+    nw.train(
+        writer, family, objective=PolicyGradient(discount=0.9), steps=720, tasks=64, learning_rate=1e-2,
+        warm_up=10, weight_decay=0.0, validate_every=240, validation_tasks=20, progress=False,
+    )  # fmt: skip
+    # Of policies without a memory that are the same for all no more than a third succeed.
+    assert nw.evaluate(writer, family, tasks=60).metrics["success"].value > 0.6
 
 
 def test_a_policy_that_remembers_can_be_written_for_each_machine_as_well():
