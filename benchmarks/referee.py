@@ -34,6 +34,8 @@ def row_of(name: str, setting: dict[str, Any], row: dict[str, Any]) -> Row:
         f"; {cost['train_steps']:.0f} steps in {train:.0f} CPU-s, {cost['adapt_ms']:.2g} CPU-ms per task, "
         f"{cost['deployed_bytes'] / 1000:.3g} kB kept"
     )
+    if cost.get("trial_steps"):
+        note += f"; after {cost['trial_steps']:.0f} steps of trial on each machine"
     return Row(
         f"{name}-{setting['name']}-{row['learner']}",
         mean["value"], mean["low"], mean["high"], setting["metric"], setting["higher_is_better"],

@@ -14,6 +14,16 @@ FORMAT = 1
 # run keeps the identity that it had.
 _LATER: dict[str, object] = {"kl_weight": 0.0}
 
+# Objectives that runs had when none was recorded: with one of these a run keeps its identity, too.
+_FIRST_OBJECTIVES: tuple[dict[str, Any], ...] = (
+    {"name": "classification"},
+    {"name": "regression"},
+    {
+        "name": "policy-gradient", "updates": 24, "parts": 6, "discount": 0.98, "trace": 0.95, "clip": 0.2,
+        "spread": [0.6, 0.15], "critic": 96, "critic_rate": 2e-3,
+    },
+)  # fmt: skip
+
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -67,12 +77,13 @@ class TrainingRecord(_Record):
 
 
 class Run(_Record):
-    """A task family, a hypernetwork and a training, each by name and options.
+    """A task family, a hypernetwork, an objective and a training, each by name and options.
 
     Args:
         family: {"name": name in `tasks.FAMILIES`, **options}.
         hypernetwork: See `Hypernetwork.record`.
         training: How it is trained.
+        objective: {"name": name in `objectives.NAMED`, **options}; None in records from before it was recorded.
         threads: CPU threads; results are the same bits only for the same number.
         device: `cpu` or `cuda`.
         format: Version of this record's format.
@@ -81,6 +92,7 @@ class Run(_Record):
     family: dict[str, Any]
     hypernetwork: dict[str, Any]
     training: TrainingRecord = TrainingRecord()
+    objective: dict[str, Any] | None = None
     threads: PositiveInt = 1
     device: Literal["cpu", "cuda"] = "cpu"
     format: int = FORMAT
@@ -92,6 +104,11 @@ class Run(_Record):
         for name, default in _LATER.items():
             if record["training"][name] == default:
                 del record["training"][name]
+        if record["objective"] in (None, *_FIRST_OBJECTIVES):
+            del record["objective"]
+        elif "teacher" in record["objective"]:
+            # Where a teacher lies decides nothing.
+            record["objective"]["teacher"].pop("path", None)
         text = json.dumps(record, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -11,12 +11,14 @@ from netwright.architectures import (
     Conv,
     ConvNet,
     Recurrent,
+    RecurrentPolicy,
     Residual,
     TableNet,
     Transformer,
     conv,
     from_record,
     mlp,
+    recurrent_policy,
     to_record,
 )
 from netwright.architectures.transformer import SelfAttention
@@ -34,6 +36,7 @@ EXAMPLES = [
     Residual(inputs=5, outputs=2), Residual(inputs=3, width=7, blocks=3, expansion=1, classes=3),
     Recurrent(inputs=3, steps=6, outputs=2), Recurrent(2, 5, width=4, layers=2, cell="lstm", classes=3),
     Transformer(inputs=3, steps=6, outputs=2), Transformer(2, 5, width=6, heads=2, depth=2, classes=3),
+    recurrent_policy(inputs=3, hidden=5, outputs=2), recurrent_policy(inputs=2, classes=4),
 ]  # fmt: skip
 
 
@@ -93,7 +96,9 @@ def test_counted_parameters_are_those_of_the_built_module(architecture):
     module = architecture.build()
     assert sum(p.numel() for p in module.parameters()) == architecture.parameters
     y = module(torch.rand(2, *architecture.input_shape))
-    assert y.shape == (2, architecture.classes or architecture.outputs)
+    # One output, or one for each step of a sequence.
+    steps = architecture.input_shape[:-1] if isinstance(architecture, RecurrentPolicy) else ()
+    assert y.shape == (2, *steps, architecture.classes or architecture.outputs)
 
 
 @pytest.mark.parametrize("architecture", EXAMPLES)
@@ -163,6 +168,14 @@ def test_the_child_of_the_benchmarks_has_2029_numbers():
     [
         (lambda: conv(), "classes=None and outputs=None, expected exactly one"),
         (lambda: conv(classes=2, outputs=2), "expected exactly one"),
+        (
+            lambda: recurrent_policy(inputs=2, hidden=0, outputs=1),
+            "`hidden` of recurrent-policy is 0",
+        ),
+        (
+            lambda: recurrent_policy(inputs=2),
+            "recurrent-policy has classes=None and outputs=None, expected exactly one",
+        ),
         (lambda: conv(classes=2, channels=0), "`channels` of conv is 0"),
         (lambda: mlp(inputs=2, hidden=(3, -1), outputs=1), r"`hidden\[1\]` of mlp is -1"),
         (lambda: mlp(inputs=2, outputs=1, activation="swish"), "`activation` of mlp is 'swish'"),

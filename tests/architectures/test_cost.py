@@ -13,6 +13,7 @@ from netwright.architectures import (
     Cost,
     Limits,
     Recurrent,
+    RecurrentPolicy,
     Residual,
     TableNet,
     Transformer,
@@ -54,6 +55,7 @@ def draw(family: str, rng: np.random.Generator) -> Architecture:
         "transformer": lambda: transformer_space(
             size(5), size(9), outputs=size(4), width=(1, 16)
         ).sample(rng),
+        "recurrent-policy": lambda: RecurrentPolicy(size(9), size(12), outputs=size(5)),
         "table-net": lambda: TableNet(size(9), h := size(12), int(rng.integers(h + 1)), size(5)),
     }
     assert makers.keys() == ARCHITECTURES.keys(), "add the new family here"

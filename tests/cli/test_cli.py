@@ -307,6 +307,18 @@ MISTAKES = [
     (["train", "sine", "--threads", 999], 1, "`--threads` is 999"),
     (["train", "sine", "--generator", "magic"], 1, "Generator 'magic' is not known"),
     (["train", "--resume", "empty"], 1, "empty holds no checkpoint"),
+    (["train", "pendulum", "--objective", "discont=0.9"], 1, "Did you mean `discount`"),
+    (
+        ["train", "pendulum", "--objective", "spread"],
+        1,
+        "`--objective` is 'spread', expected options and values",
+    ),
+    (
+        ["train", "sine", "--objective", "discount=0.9"],
+        1,
+        "`--objective.discount` is no option of Regression",
+    ),
+    (["train", "--resume", "RUNS/sine", "--objective", "a=1"], 1, "is resumed, expected none"),
     (["train", "sine", "--steps", "many"], 2, "Invalid value"),
     (["trian"], 2, "No such command"),
     (["evaluate", "nowhere"], 1, "nowhere is not a folder, expected a run folder"),

@@ -13,6 +13,7 @@ import netwright as nw
 from netwright.apps.control import fly
 from netwright.apps.control.maps import return_map
 from netwright.generated import load_network
+from netwright.objectives import Imitation
 from netwright.rng import stream
 from netwright.tasks import Control, Sine
 from netwright.training import load_hypernetwork, make_hypernetwork
@@ -44,6 +45,36 @@ def test_machines_are_trained_by_their_name(run, tmp_path):
     record = json.loads(next((tmp_path / "run").rglob("run.json")).read_text())
     assert record["family"]["environment"] == "cart-pole"
     assert record["family"]["sources"] == ["context", "examples"]
+
+
+def test_options_of_the_objective_are_recorded_and_gone_on_with(run, tmp_path):
+    folder = tmp_path / "run"
+    code, _, err = run(
+        "train", "pendulum", "--steps", "2", "--tasks", "2", "--objective", "discount=0.9,spread=0.7:0.3",
+        "--folder", folder, "--quiet",
+    )  # fmt: skip
+    assert code == 0, err
+    records = [json.loads(path.read_text()) for path in folder.rglob("run.json")]
+    assert {record["objective"]["discount"] for record in records} == {0.9}
+    assert records[0]["objective"]["spread"] == [0.7, 0.3]
+    code, out, _ = run("train", "--resume", folder, "--quiet", "--json")
+    assert code == 0
+    assert json.loads(out)["step"] == 2
+
+
+def test_a_run_with_a_teacher_cannot_go_on_from_the_command_line(run, folder, tmp_path):
+    family = Control("pendulum")
+    teacher, _ = load_hypernetwork(folder)
+    nw.train(
+        make_hypernetwork(family.shape, seed=0, size=8), family, folder=tmp_path / "taught", steps=1,
+        objective=Imitation(teacher), tasks=2, validation_tasks=2, progress=False,
+    )  # fmt: skip
+    code, _, err = run("train", "--resume", tmp_path / "taught")
+    assert code == 1
+    assert (
+        "has a teacher, which no record can hold, expected that teacher. Go on from Python" in err
+    )
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):

@@ -11,9 +11,10 @@ from netwright.architectures import Architecture
 from netwright.errors import ConditionError, RunError
 from netwright.learners import writer_from_record
 from netwright.learners.base import Learner
-from netwright.learners.catalogue import LEARNERS, check_options, kind_named, make_learner
+from netwright.learners.catalogue import ACTING, LEARNERS, check_options, kind_named, make_learner
+from netwright.objectives.memory import begun
 from netwright.rng import stream
-from netwright.tasks import DigitRules, Glyphs, Sine, TaskFamily
+from netwright.tasks import Control, DigitRules, Glyphs, Sine, TaskFamily
 
 SETTINGS = {"steps": 3, "tasks": 2, "validation_tasks": 2, "warm_up": 0}
 SMALL = {"size": 16, "encoder_channels": 16}
@@ -22,11 +23,13 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "concat": SMALL, "film": SMALL, "hypernetwork": SMALL, "hypernetwork+adapt": SMALL, "hypernetwork-by-reptile": SMALL,
     "scratch": {"steps": 5}, "joint+tune": {"steps": 5}, "nearest-neighbours": {"neighbours": 3},
 }  # fmt: skip
-VALUES = [name for name in LEARNERS if name not in ("protonet", "r2d2")]
+SUPERVISED = [name for name in LEARNERS if name not in ("maml-rl", "rl2")]
+VALUES = [name for name in SUPERVISED if name not in ("protonet", "r2d2")]
 KINDS = {
     "sine": [*VALUES, "sklearn:Ridge", "sklearn:RandomForestRegressor"],
-    "glyphs": [*LEARNERS, "sklearn:LogisticRegression", "sklearn:SVC", "sklearn:RidgeClassifier"],
+    "glyphs": [*SUPERVISED, "sklearn:LogisticRegression", "sklearn:SVC", "sklearn:RidgeClassifier"],
     "digit-rules": [*VALUES, "sklearn:LogisticRegression"],
+    "pendulum": ACTING,
 }
 CASES = [(family, kind) for family, kinds in KINDS.items() for kind in kinds]
 TRAINED = [case for case in CASES if not case[1].startswith(("sklearn", "nearest", "scratch"))]
@@ -37,6 +40,8 @@ def family_of(name: str) -> tuple[TaskFamily, Architecture]:
         return Sine(shots=5, queries=4), nw.architectures.mlp(inputs=1, hidden=(6,), outputs=1)
     if name == "glyphs":
         return Glyphs(ways=3, shots=2, queries=2), nw.architectures.conv(channels=2, depth=4, classes=3)  # fmt: skip
+    if name == "pendulum":
+        return Control("pendulum"), nw.architectures.mlp(inputs=3, hidden=(6,), outputs=1)
     rules = DigitRules(sources=("examples",), shots=4, queries=3)
     return rules, nw.architectures.mlp(inputs=64, hidden=(4,), outputs=2)
 
@@ -61,10 +66,15 @@ def batch_of(family: str, tasks: int = 3):
     return family_of(family)[0].sample(stream(0, "contract"), tasks, "test")
 
 
+def told(learner: Learner, family: str):
+    """The tasks, with what the learner found out in them by itself, if it does so."""
+    return learner.tries(batch_of(family))
+
+
 @torch.no_grad()
 def outputs(learner: Learner, family: str) -> Tensor:
-    batch = batch_of(family)
-    return learner.adapt(batch.condition)(batch.query.x)
+    batch = told(learner, family)
+    return begun(learner.adapt(batch.condition))(batch.inputs)
 
 
 @pytest.mark.parametrize(("family", "kind"), CASES)
@@ -77,11 +87,11 @@ def test_adapting_gives_finite_outputs_for_every_query(made, family, kind):
 
 @pytest.mark.parametrize(("family", "kind"), CASES)
 def test_one_task_alone_equals_its_row_among_others(made, family, kind):
-    learner, batch = made(family, kind), batch_of(family)
-    together = outputs(learner, family)
+    learner = made(family, kind)
+    batch, together = told(learner, family), outputs(learner, family)
     for t in range(batch.tasks):
         own = batch.rows(slice(t, t + 1))
-        alone = learner.adapt(own.condition)(own.query.x).detach()
+        alone = begun(learner.adapt(own.condition))(own.inputs).detach()
         torch.testing.assert_close(alone[0], together[t], rtol=1e-3, atol=1e-4)
 
 
@@ -106,14 +116,16 @@ def test_what_is_said_to_be_trained_is_what_training_changes(made, family, kind)
     after = dict(made(family, kind).writer.named_parameters())
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     count = sum(before[name].numel() for name in changed)
-    assert made(family, kind).cost(batch_of(family).condition).trained_parameters == count
+    learner = made(family, kind)
+    assert learner.cost(told(learner, family).condition).trained_parameters == count
 
 
 @pytest.mark.parametrize(
-    ("family", "kind"), [c for c in CASES if not c[1].startswith(("sklearn", "nearest"))]
+    ("family", "kind"), [c for c in CASES if not c[1].startswith(("sklearn", "nearest", "rl2"))]
 )
 def test_what_is_deployed_is_the_child_as_its_formula_counts_it(made, family, kind):
-    cost = made(family, kind).cost(batch_of(family).condition)
+    learner = made(family, kind)
+    cost = learner.cost(told(learner, family).condition)
     assert cost.deployed_parameters == family_of(family)[1].parameters
     assert cost.deployed_bytes == 4 * cost.deployed_parameters
 
@@ -137,7 +149,7 @@ def test_a_record_builds_what_was_trained_again(made, family, kind):
     writer = made(family, kind).writer
     again = writer_from_record(writer.record())
     again.load_state_dict(writer.state_dict())
-    condition = batch_of(family).condition
+    condition = told(made(family, kind), family).condition
     for name, value in writer(condition).items():
         assert torch.equal(value, again.eval()(condition)[name])
 

@@ -42,7 +42,7 @@ def test_results_are_of_the_form_that_reports_are_made_from(compared):
     }  # fmt: skip
     costs = {
         "train_steps", "train_tasks", "train_cpu_seconds", "peak_memory_mb", "adapt_ms", "adapt_ms_of_64",
-        "predict_ms", "trained_parameters", "deployed_parameters", "deployed_bytes",
+        "predict_ms", "trial_steps", "trained_parameters", "deployed_parameters", "deployed_bytes",
     }  # fmt: skip
     for result in results:
         path = folder / "results/k5" / result["learner"] / f"seed{result['seed']}.json"

@@ -10,9 +10,10 @@ from netwright.architectures import conv, mlp
 from netwright.errors import RunError
 from netwright.referee import experiment_of, read_experiment
 from netwright.referee.choices import choices_of, grid_at_use, grid_before
+from netwright.referee.compare import check_experiment
 from netwright.referee.experiment import LearnerRecord, child_of
-from netwright.referee.plan import training_settings
-from netwright.tasks import TaskShape
+from netwright.referee.plan import objective_of, training_settings
+from netwright.tasks import Control, TaskShape
 
 
 def test_an_experiment_survives_its_file(tmp_path):
@@ -32,6 +33,36 @@ def test_the_hash_is_of_what_decides_and_not_of_how_it_is_written():
     explicit = {**first, "stopping_rule": "All seeds run to the end of their budget."}
     assert experiment_of(explicit).hash == experiment_of(first).hash
     assert experiment(seeds=[0, 2]).hash != experiment_of(first).hash
+
+
+def test_options_of_objectives_are_part_of_the_hash_and_none_leave_it_as_it_was():
+    first = record()
+    plain = experiment_of(first)
+    # As it was before there were any.
+    assert plain.hash == "f480420534e14a3a"
+    assert experiment_of({**first, "objective": {}}).hash == plain.hash
+    with_one = experiment_of({**first, "objective": {"discount": 0.99}})
+    of_setting = experiment_of(changed("settings/k5/objective", {"discount": 0.99}))
+    of_learner = experiment_of(changed("learners/joint/objective", {"discount": 0.99}))
+    assert len({e.hash for e in (plain, with_one, of_setting, of_learner)}) == 4
+
+
+def test_options_of_an_objective_go_from_the_experiment_over_the_setting_to_the_learner():
+    family = Control()
+    own = {"kind": "joint", "objective": {"discount": 0.7}}
+    given = {
+        **record(),
+        "settings": {"a": {"family": {"name": "control"}, "objective": {"trace": 0.5, "clip": 0.3}}},
+        "learners": {"hypernetwork": {"kind": "hypernetwork"}, "joint": own},
+        "metric": "success",
+        "objective": {"discount": 0.9, "clip": 0.1, "spread": [0.5, 0.2]},
+    }  # fmt: skip
+    found = objective_of(experiment_of(given), "a", "joint", family)
+    assert (found.discount, found.trace, found.clip, found.spread) == (0.7, 0.5, 0.3, (0.5, 0.2))
+    assert objective_of(experiment_of(given), "a", "hypernetwork", family).discount == 0.9
+    given["learners"]["joint"] = {**own, "objective": {"discont": 0.7}}
+    with pytest.raises(RunError, match="`learners.joint.objective.discont` is no option.*Did you mean `discount`"):  # fmt: skip
+        check_experiment(experiment_of(given))
 
 
 def changed(place: str, value: object) -> dict:

@@ -11,6 +11,7 @@ from netwright.architectures.conv_net import ConvNet
 from netwright.architectures.cost import Cost, Limits, check_cost, parameter_limit
 from netwright.architectures.mlp import MLP
 from netwright.architectures.recurrent import Recurrent
+from netwright.architectures.recurrent_policy import RecurrentPolicy
 from netwright.architectures.residual import Residual
 from netwright.architectures.search_space import SearchSpace
 from netwright.architectures.spaces import (
@@ -25,6 +26,7 @@ from netwright.architectures.transformer import Transformer
 
 conv = Conv
 mlp = MLP
+recurrent_policy = RecurrentPolicy
 
 __all__ = [
     "ARCHITECTURES",
@@ -38,6 +40,7 @@ __all__ = [
     "LogUniform",
     "OneOf",
     "Recurrent",
+    "RecurrentPolicy",
     "Residual",
     "SearchSpace",
     "TableNet",
@@ -50,6 +53,7 @@ __all__ = [
     "mlp",
     "mlp_space",
     "parameter_limit",
+    "recurrent_policy",
     "recurrent_space",
     "residual_space",
     "to_record",

@@ -7,6 +7,7 @@ from netwright.architectures.conv import Conv
 from netwright.architectures.conv_net import ConvNet
 from netwright.architectures.mlp import MLP
 from netwright.architectures.recurrent import Recurrent
+from netwright.architectures.recurrent_policy import RecurrentPolicy
 from netwright.architectures.residual import Residual
 from netwright.architectures.table_net import TableNet
 from netwright.architectures.transformer import Transformer
@@ -18,6 +19,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "conv-net": ConvNet,
     "mlp": MLP,
     "recurrent": Recurrent,
+    "recurrent-policy": RecurrentPolicy,
     "residual": Residual,
     "table-net": TableNet,
     "transformer": Transformer,

@@ -116,6 +116,12 @@ def train(
     head: Annotated[
         str | None, typer.Option(help="anchored, anchor-only or residual-only.")
     ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="Options of what tasks are scored by, such as discount=0.99,spread=0.7:0.15 (machines)."
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(help="Width of the embedding.")] = 64,
     threads: Annotated[int, typer.Option(help="CPU threads; part of what decides the bits.")] = 1,
     device: Device = "auto",
@@ -143,6 +149,7 @@ def train(
             "validate_every": validate_every, "seed": seed,
         },
         hypernetwork={"generator": generator, "head": head, "size": size},
+        objective=objective,
         channels=channels,
         hidden=hidden,
         threads=threads,

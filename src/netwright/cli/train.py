@@ -8,6 +8,7 @@ from netwright.cli.output import next_folder, print_json, set_threads
 from netwright.environments import ENVIRONMENTS
 from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
+from netwright.objectives import objective_for
 from netwright.runs import Run
 from netwright.tasks import FAMILIES, TaskFamily
 from netwright.tasks.columns import TABLE_ENDINGS
@@ -34,6 +35,7 @@ def run_train(
     family_options: dict[str, Any],
     training: dict[str, Any],
     hypernetwork: dict[str, Any],
+    objective: str | None,
     channels: int | None,
     hidden: str | None,
     threads: int,
@@ -50,6 +52,11 @@ def run_train(
         )
     started = time.monotonic()
     if resume is not None:
+        if objective is not None:
+            raise RunError(
+                f"`--objective` is {objective!r} and {resume} is resumed, expected none: it goes on as it was started. "
+                "Leave it out."
+            )
         folder = resume
         saved = Checkpoints(resume).newest()
         run = Run.from_json(saved.files["run.json"], name=f"run record in {saved.path}")
@@ -65,7 +72,8 @@ def run_train(
         chosen = {name: value for name, value in training.items() if value is not None}
         training = {**default_training(family.shape), **chosen}
         network = _new_hypernetwork(family, training["seed"], hypernetwork, channels, hidden)
-        run = plan_run(network, family, resolve_device(device), training)
+        scored_by = objective_for(family.shape.kind, parse_options(objective or ""), "--objective")
+        run = plan_run(network, family, resolve_device(device), training, scored_by)
     result = train_run(
         run, network, family, folder=folder, resume=resume is not None, progress=not quiet
     )
@@ -124,6 +132,26 @@ def parse_widths(hidden: str) -> tuple[int, ...]:
         raise RunError(f"`--hidden` is {hidden!r}, expected widths such as 40,40.") from None
 
 
+def parse_options(text: str) -> dict[str, Any]:
+    """Options and their values, as texts, from one such as discount=0.99,spread=0.7:0.15.
+
+    Raises:
+        RunError: If it is none.
+
+    >>> parse_options("discount=0.99,spread=0.7:0.15")
+    {'discount': '0.99', 'spread': ['0.7', '0.15']}
+    """
+    found: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if not name or not value:
+            raise RunError(
+                f"`--objective` is {text!r}, expected options and values such as discount=0.99,spread=0.7:0.15."
+            )
+        found[name] = value.split(":") if ":" in value else value
+    return found
+
+
 def _report(
     result: TrainingResult,
     folder: Path,
@@ -153,4 +181,4 @@ def _report(
     print(f"next: netwright evaluate {folder}")
 
 
-__all__ = ["family_record", "parse_widths", "run_train"]
+__all__ = ["family_record", "parse_options", "parse_widths", "run_train"]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -13,7 +12,8 @@ from torch import Tensor
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
 from netwright.objectives import OBJECTIVES, Objective, Predict
-from netwright.rng import stream
+from netwright.objectives.memory import answering
+from netwright.rng import derive_seed, stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily
 from netwright.tasks.sizes import by_architecture
 from netwright.writer import Writer
@@ -37,6 +37,7 @@ class Evaluation:
         parameters: Numbers per generated network.
         generate_ms: CPU-milliseconds to write one network alone.
         generate_ms_of_64: CPU-milliseconds per network when 64 are written at once.
+        trial_steps: Steps that were acted in each task to find out, at most, before it was scored.
     """
 
     split: Split
@@ -48,6 +49,7 @@ class Evaluation:
     parameters: int
     generate_ms: float
     generate_ms_of_64: float
+    trial_steps: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -88,12 +90,15 @@ def evaluate(
     parameters = 0
     try:
         with torch.no_grad():
-            for batch in fixed_batches(family, split, tasks, seed):
-                for writer, part, _ in by_architecture(hypernetwork, batch.to(device)):
+            for i, drawn in enumerate(fixed_batches(family, split, tasks, seed)):
+                batch = hypernetwork.tries(drawn.to(device), seed=derive_seed(seed, "try", i))
+                for writer, part, _ in by_architecture(hypernetwork, batch):
                     params = writer(part.condition)
                     said: list[Tensor] = []
-                    child = partial(writer.child, params)
-                    _collect(own, objective.judge(noting(child, said), part).metrics)
+                    child = answering(writer.child, params)
+                    if has_classes:
+                        child = noting(child, said)
+                    _collect(own, objective.judge(child, part).metrics)
                     if has_classes:
                         outputs.append((said[-1], part.query.y, part.query.has_label))
                     parameters = sum(value[0].numel() for value in params.values())
@@ -102,6 +107,7 @@ def evaluate(
                         rolled = {name: value.roll(1, dims=0) for name, value in params.items()}
                         _collect(shuffled, objective(writer.child, rolled, part).metrics)
         timing = family.sample(stream(seed, "timing"), TASKS_AT_ONCE_FOR_TIMING, split).to(device)
+        timing = hypernetwork.tries(timing)
         alone = generation_ms(hypernetwork, timing.condition.rows(slice(0, 1)))
         together = generation_ms(hypernetwork, timing.condition) / TASKS_AT_ONCE_FOR_TIMING
     finally:
@@ -116,6 +122,7 @@ def evaluate(
         parameters=parameters + _common_parameters(hypernetwork),
         generate_ms=alone,
         generate_ms_of_64=together,
+        trial_steps=timing.trial_steps,
     )
 
 

@@ -1,6 +1,7 @@
 """Ways to turn a support set into a predictor: hypernetworks and what they are compared with."""
 
 from netwright.learners.adapted_embedding import AdaptedEmbedding
+from netwright.learners.adapted_policy import AdaptedPolicy
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.base import Learner, Predictor
 from netwright.learners.cavia import Cavia
@@ -18,6 +19,7 @@ from netwright.learners.tune_embedding import TuneEmbedding
 
 __all__ = [
     "AdaptedEmbedding",
+    "AdaptedPolicy",
     "AdaptedWeights",
     "Cavia",
     "ClosedForm",

@@ -11,7 +11,8 @@ from torch import Tensor
 from netwright.child import Child
 from netwright.conditions import Condition
 from netwright.errors import RunError
-from netwright.tasks import TaskFamily
+from netwright.objectives import Objective
+from netwright.tasks import TaskBatch, TaskFamily
 from netwright.training.train import TrainingResult, train
 from netwright.writer import Writer
 
@@ -52,6 +53,7 @@ class Learner(ABC):
         *,
         folder: str | Path | None = None,
         resume: bool = False,
+        objective: Objective | None = None,
         progress: bool = False,
         **settings: Any,
     ) -> TrainingResult | None:
@@ -65,8 +67,18 @@ class Learner(ABC):
             return None
         tasks = self.training_tasks(family)
         return train(
-            self.writer, tasks, folder=folder, resume=resume, progress=progress, **settings
+            self.writer,
+            tasks,
+            folder=folder,
+            resume=resume,
+            objective=objective,
+            progress=progress,
+            **settings,
         )
+
+    def tries(self, batch: TaskBatch, *, seed: int = 0) -> TaskBatch:
+        """The same tasks, with what the learner found out in them by itself in their conditions; see `Writer.tries`."""
+        return batch if self.writer is None else self.writer.tries(batch, seed=seed)
 
     @abstractmethod
     def adapt(self, condition: Condition) -> Predictor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-from netwright.architectures import MLP, Architecture, Conv
+from netwright.architectures import MLP, Architecture, Conv, RecurrentPolicy
 from netwright.child import Child
 from netwright.class_head import Head
 from netwright.emission import EMISSIONS, Emission, LowRank, emission_of
@@ -19,6 +19,7 @@ from netwright.errors import RunError
 from netwright.generators import GENERATORS
 from netwright.hypernetwork import Hypernetwork
 from netwright.learners.adapted_embedding import AdaptedEmbedding
+from netwright.learners.adapted_policy import AdaptedPolicy
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.base import Learner
 from netwright.learners.cavia import Cavia
@@ -32,7 +33,8 @@ from netwright.learners.reptile import Reptile
 from netwright.learners.reptile_hypernetwork import ReptileHypernetwork
 from netwright.learners.start import ClassRows, Start
 from netwright.objectives import OBJECTIVES
-from netwright.tasks import TaskFamily
+from netwright.objectives.memory import told_width
+from netwright.tasks import Control, TaskFamily
 from netwright.training.recipe import (
     default_child,
     default_conditioner,
@@ -287,6 +289,52 @@ def _maml(
     )
 
 
+def _maml_rl(
+    family: TaskFamily,
+    child: Architecture,
+    *,
+    trials: int = 1,
+    steps: int = 1,
+    steps_at_use: int | None = None,
+    rate: float = 0.1,
+    spread: float = 0.5,
+    discount: float = 0.98,
+    trace: float = 0.95,
+    order: int = 2,
+) -> Learner:
+    return Generate(
+        AdaptedPolicy(
+            Start(Child(child)),
+            trials=trials,
+            steps=steps,
+            steps_at_use=steps_at_use,
+            rate=rate,
+            spread=spread,
+            discount=discount,
+            trace=trace,
+            order=order,
+            keys=_acted_in(family).environment.discrete,
+        )
+    )
+
+
+def _rl2(family: TaskFamily, child: Architecture, *, hidden: int = 48) -> Learner:
+    """One policy that remembers, of whatever child there is: what differs between machines is for it to find out."""
+    acts = family.shape.outputs
+    seen = _acted_in(family).environment.observations
+    architecture = RecurrentPolicy(inputs=told_width(seen, acts), hidden=hidden, outputs=acts)
+    # The same weights for all tasks: their recurrent part is run once, on the rows of all of them.
+    return Generate(Start(Child(architecture, emissions=[("recurrent.*", "shared")])))
+
+
+def _acted_in(family: TaskFamily) -> Control:
+    if not isinstance(family, Control):
+        raise RunError(
+            f"The tasks have {family.shape.kind}, expected tasks to act in: the learner finds out by trial. Leave it out."
+        )
+    return family
+
+
 def _reptile(
     family: TaskFamily,
     child: Architecture,
@@ -400,7 +448,7 @@ _TUNING = {"rate": (0.001, 0.003, 0.01, 0.03), "steps": (1, 5, 20, 50)}
 _SCRATCH = {"rate": (0.003, 0.01, 0.03), "steps": (5, 20, 50, 100)}
 
 # What can learn to act: the others need examples of right answers to adapt.
-ACTING = ("hypernetwork", "film", "concat", "joint")
+ACTING = ("hypernetwork", "film", "concat", "joint", "maml-rl", "rl2")
 
 # Names live on in experiments and their results: never reuse one.
 LEARNERS: dict[str, Kind] = {
@@ -425,12 +473,14 @@ LEARNERS: dict[str, Kind] = {
     "joint": Kind(_joint),
     "joint+tune": Kind(_joint_and_tune, at_use=_TUNING),
     "maml": Kind(partial(_maml, 2, "all", "fixed"), _WIDE, _STEPS),
+    "maml-rl": Kind(_maml_rl),
     "meta-sgd": Kind(partial(_maml, 2, "all", "learned"), _WIDE, _STEPS),
     "meta-sgd-each": Kind(partial(_maml, 2, "all", "learned-each"), _WIDE, _STEPS),
     "nearest-neighbours": Kind(_nearest, at_use={"neighbours": (1, 3, 5)}),
     "protonet": Kind(partial(_closed_form, "prototype")),
     "r2d2": Kind(partial(_closed_form, "ridge")),
     "reptile": Kind(_reptile, {"rate": (0.005, 0.02, 0.1)}, {"steps_at_use": (5, 10, 50)}),
+    "rl2": Kind(_rl2),
     "scratch": Kind(_scratch, at_use=_SCRATCH),
 }
 _GRIDS: dict[str, Grid] = {

@@ -9,6 +9,7 @@ from netwright.conditions import Condition
 from netwright.errors import RunError
 from netwright.learners.adapted_weights import TakesSteps
 from netwright.learners.base import Cost, Learner, Predictor, cost_of_child
+from netwright.objectives.memory import answering
 from netwright.writer import Writer
 
 
@@ -28,7 +29,7 @@ class Generate(Learner):
         """Write the networks of T tasks."""
         with torch.no_grad():
             params = self.writer(condition)
-        return lambda x: self.writer.child(params, x)
+        return answering(self.writer.child, params)
 
     def cost(self, condition: Condition) -> Cost:
         """What is trained, and the network that is written for the first task."""

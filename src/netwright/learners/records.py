@@ -8,6 +8,7 @@ from netwright.child import Child
 from netwright.errors import RunError, ShapeError
 from netwright.hypernetwork import Hypernetwork
 from netwright.learners.adapted_embedding import AdaptedEmbedding
+from netwright.learners.adapted_policy import AdaptedPolicy
 from netwright.learners.adapted_weights import AdaptedWeights
 from netwright.learners.cavia import Cavia
 from netwright.learners.closed_form import ClosedForm
@@ -56,6 +57,10 @@ def _adapted_weights(record: dict[str, Any], child: Child | None) -> Writer:
     return AdaptedWeights(writer_from_record(record.pop("start"), child=child), **record)
 
 
+def _adapted_policy(record: dict[str, Any], child: Child | None) -> Writer:
+    return AdaptedPolicy(writer_from_record(record.pop("start"), child=child), **record)
+
+
 def _adapted_embedding(record: dict[str, Any], child: Child | None) -> Writer:
     start = Hypernetwork.from_record(record.pop("start"), child=child)
     return AdaptedEmbedding(start, **record)
@@ -89,6 +94,7 @@ def _table(record: dict[str, Any], child: Child | None) -> Writer:
 
 _MAKERS: dict[str, Callable[[dict[str, Any], Child | None], Writer]] = {
     "adapted-embedding": _adapted_embedding,
+    "adapted-policy": _adapted_policy,
     "adapted-weights": _adapted_weights,
     "cavia": _cavia,
     "closed-form": _closed_form,

@@ -1,6 +1,6 @@
 """What a batch of generated children is scored by.
 
-`OBJECTIVES` turns the kinds of `TaskShape` into objectives.
+`OBJECTIVES` turns the kinds of `TaskShape` into objectives, `NAMED` the names in records of runs.
 """
 
 from netwright.objectives.base import Experienced, Objective, Predict, Score
@@ -8,16 +8,17 @@ from netwright.objectives.classification import Classification
 from netwright.objectives.gaussian import GaussianLikelihood
 from netwright.objectives.imitation import Imitation
 from netwright.objectives.policy_gradient import PolicyGradient
+from netwright.objectives.records import (
+    NAMED,
+    OBJECTIVES,
+    objective_for,
+    objective_from_record,
+    objective_record,
+)
 from netwright.objectives.regression import Regression
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "exchangeable-classes": Classification,
-    "fixed-classes": Classification,
-    "values": Regression,
-    "actions": PolicyGradient,
-}
-
 __all__ = [
+    "NAMED",
     "OBJECTIVES",
     "Classification",
     "Experienced",
@@ -28,4 +29,7 @@ __all__ = [
     "Predict",
     "Regression",
     "Score",
+    "objective_for",
+    "objective_from_record",
+    "objective_record",
 ]

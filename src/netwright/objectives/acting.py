@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -15,6 +16,9 @@ from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
 from netwright.tasks.control import EpisodeBatch
 from netwright.writer import Writer
+
+# What names of tensors begin with that tell of a trial.
+_TRIED = "tried."
 
 
 class Acting(Objective, Experienced):
@@ -41,11 +45,13 @@ class Acting(Objective, Experienced):
         if updates < 1 or parts < 1:
             raise RunError(f"updates={updates} and parts={parts}, expected at least 1 of each.")
         self.updates, self.parts = updates, parts
+        self._tried: ExampleSet | None = None
 
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Learn from what was seen, or let T policies act without exploration."""
         if isinstance(batch, self.lessons):
-            return self._learn(predict(batch.query.x), batch)
+            # Steps of whole episodes, one after the other, where policies remember.
+            return self._learn(predict(batch.query.x).flatten(1, -2), batch)
         with torch.no_grad():
             episodes = roll_out(predict, machines(batch))
         earned = episodes.rewards.sum(dim=2).mean(dim=1)
@@ -60,6 +66,39 @@ class Acting(Objective, Experienced):
         """The first step of the round that a step is of."""
         return step - step % self.updates
 
+    def told(
+        self, writer: Writer, batch: EpisodeBatch, *, afresh: bool, step: int, seed: int
+    ) -> EpisodeBatch:
+        """The machines, with what a writer found out in them by itself, if it does so.
+
+        Args:
+            writer: What writes the children.
+            batch: T machines.
+            afresh: Whether a round begins, and it finds out; else what it found is still known.
+            step: Number of this step.
+            seed: Of the training.
+        """
+        if afresh:
+            tried = writer.tries(batch, seed=derive_seed(seed, "try", step))
+            self._tried = None if tried is batch else tried.condition.examples
+            return tried
+        if self._tried is None:
+            return batch
+        # What was kept in a checkpoint comes back on the CPU.
+        self._tried = self._tried.to(batch.machine.device)
+        return replace(batch, condition=replace(batch.condition, examples=self._tried))
+
+    def kept_trial(self) -> dict[str, Tensor]:
+        """What a writer found out in this round, by name."""
+        own = self._tried
+        return {} if own is None else {f"{_TRIED}{n}": getattr(own, n) for n in ("x", "y", "mask")}
+
+    def keep_trial(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The inverse of `kept_trial`; returns what else was kept."""
+        tried = {n.removeprefix(_TRIED): v for n, v in tensors.items() if n.startswith(_TRIED)}
+        self._tried = ExampleSet(tried["x"], tried["y"], tried["mask"]) if tried else None
+        return {name: value for name, value in tensors.items() if not name.startswith(_TRIED)}
+
     @torch.no_grad()
     def written(self, writer: Writer, batch: EpisodeBatch) -> Mapping[str, Tensor]:
         """Params of the children that are to act."""
@@ -73,14 +112,16 @@ class Acting(Objective, Experienced):
         """Which of `count` transitions a step learns from: parts in turn, in an order that changes with every epoch."""
         epoch, part = divmod(step, self.parts)
         generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-        return torch.randperm(count, generator=generator).chunk(self.parts)[part]
+        parts = torch.randperm(count, generator=generator).chunk(self.parts)
+        # Fewer where there is less than one for each.
+        return parts[part % len(parts)]
 
     @abstractmethod
     def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
         """Score outputs [T, Q, A] for what was seen."""
 
 
-def machines(batch: TaskBatch) -> EpisodeBatch:
+def machines(batch: object) -> EpisodeBatch:
     """The same batch, which must be of machines.
 
     Raises:

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from netwright.child import Child
 from netwright.conditions import ExampleSet
+from netwright.objectives.memory import answering
 from netwright.tasks.base import TaskBatch
 from netwright.writer import Writer
 
@@ -38,11 +40,15 @@ class Objective(ABC):
 
     def __call__(self, child: Child, params: Mapping[str, Tensor], batch: TaskBatch) -> Score:
         """Run the children on their queries and score them."""
-        return self.judge(lambda x: child(params, x), batch)
+        return self.judge(answering(child, params), batch)
 
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Score whatever answers for T children, of any learner."""
         return self.score(predict(batch.query.x), batch.query)
+
+    def options(self) -> dict[str, Any]:
+        """The JSON-able options that make this objective again: they are part of a run's record."""
+        return {}
 
     @abstractmethod
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:

@@ -1,6 +1,7 @@
 """Likelihood of values under Gaussian noise of known size."""
 
 from math import log, pi
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,10 @@ class GaussianLikelihood(Objective):
         if not 0 < noise < float("inf"):
             raise RunError(f"`noise` is {noise}, expected a standard deviation of more than 0.")
         self.noise = noise
+
+    def options(self) -> dict[str, Any]:
+        """The size of the noise."""
+        return {"noise": self.noise}
 
     def score(self, outputs: Tensor, query: ExampleSet) -> Score:
         """Score predictions [T, Q, C] against values [T, Q, C]; `nll` and `mse` are means over queries."""

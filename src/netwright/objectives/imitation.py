@@ -1,17 +1,22 @@
 """Children that act as a teacher would, in the states that they come to themselves."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.artifacts import tensors_to_bytes
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import drive, masked
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
 from netwright.objectives.base import Score
+from netwright.objectives.memory import memory_of
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
@@ -97,13 +102,26 @@ class Imitation(Acting):
         self.spread, self.led, self.own = spread, led, own
         self.round: dict[str, Tensor] = {}
 
+    def options(self) -> dict[str, Any]:
+        """All of them; of the teacher what tells it from others, and where it lies if that is known."""
+        return {
+            "teacher": _identity(self.teacher), "updates": self.updates, "parts": self.parts,
+            "spread": self.spread, "led": self.led, "own": self.own,
+        }  # fmt: skip
+
     @torch.no_grad()
     def gather(
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
     ) -> TaskBatch:
         """Let children act at the first step of a round, and hand out a part of what they saw, with what is taught."""
         batch = machines(batch)
-        if step % self.updates == 0 or not self.round:
+        if memory_of(writer.child):
+            raise RunError(
+                "The children remember, expected policies without a memory: only these can be taught. Use `PolicyGradient`."
+            )
+        afresh = step % self.updates == 0 or not self.round
+        batch = self.told(writer, batch, afresh=afresh, step=step, seed=seed)
+        if afresh:
             self._act(writer, batch, derive_seed(seed, "act", step))
         # What was kept in a checkpoint comes back on the CPU.
         self.round = {name: value.to(batch.machine.device) for name, value in self.round.items()}
@@ -126,11 +144,11 @@ class Imitation(Acting):
 
     def kept(self) -> dict[str, Tensor]:
         """The round that is being learned from; the teacher is not kept, it does not change."""
-        return self.round
+        return self.round | self.kept_trial()
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `kept`."""
-        self.round = dict(tensors)
+        self.round = self.keep_trial(tensors)
 
     def _act(self, writer: Writer, batch: EpisodeBatch, seed: int) -> None:
         own = self.written(writer, batch)
@@ -189,6 +207,15 @@ class Imitation(Acting):
             off = off + 0.05 * F.relu(outputs.abs() - 1).square().sum(dim=-1)
         loss = off.mean(dim=1)
         return Score(loss, {"off": loss.detach()})
+
+
+def _identity(teacher: Writer) -> dict[str, str]:
+    """A digest of what a teacher is and of its weights, and the folder of its run."""
+    record = teacher.record() if isinstance(teacher, Writer) else {"name": type(teacher).__name__}
+    weights = {name: value.detach() for name, value in teacher.state_dict().items()}
+    own = hashlib.sha256(json.dumps(record, sort_keys=True).encode() + tensors_to_bytes(weights))
+    folder = getattr(teacher, "run_folder", "")
+    return {"digest": own.hexdigest()[:16], **({"path": folder} if folder else {})}
 
 
 def _thinned(examples: ExampleSet, generator: torch.Generator) -> ExampleSet:

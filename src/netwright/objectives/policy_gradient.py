@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +11,11 @@ from torch.nn import functional as F
 from netwright.environments import masked
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, queries
+from netwright.objectives.advantages import generalised_advantages
 from netwright.objectives.base import Score
 from netwright.objectives.critic import Critic
-from netwright.objectives.rollout import Episodes, log_likelihood, roll_out
+from netwright.objectives.memory import Remembers, answering, told
+from netwright.objectives.rollout import Episodes, as_taken, log_likelihood, roll_out
 from netwright.rng import derive_seed
 from netwright.tasks.base import TaskBatch
 from netwright.tasks.control import EpisodeBatch
@@ -28,7 +29,8 @@ _ENTROPY = 0.05
 
 @dataclass(frozen=True)
 class Experience(TaskBatch):
-    """What T children saw and did: x of the queries is what they saw, [T, Q, O].
+    """What T children saw and did: x of the queries is what they saw, [T, Q, O], or, where they remember, what they were told in
+    episodes, [T, N, H, D], of which the steps are Q.
 
     Args:
         action: What they did, [T, Q, A].
@@ -115,11 +117,22 @@ class PolicyGradient(Acting):
             raise RunError(
                 f"discount={discount}, trace={trace}, spread={spread}, expected shares up to 1 and a spread that does not grow."
             )
+        if not (clip > 0 and critic >= 1 and critic_rate > 0):
+            raise RunError(
+                f"clip={clip}, critic={critic}, critic_rate={critic_rate}, expected more than 0 of each."
+            )
         self.discount, self.trace = discount, trace
         self.clip, self.spread, self.width, self.critic_rate = clip, spread, critic, critic_rate
         self.critic: Critic | None = None
         self.experience: Experience | None = None
         self._waiting: dict[str, Tensor] = {}
+
+    def options(self) -> dict[str, Any]:
+        """All of them, as the constructor takes them."""
+        return {
+            "updates": self.updates, "parts": self.parts, "discount": self.discount, "trace": self.trace,
+            "clip": self.clip, "spread": list(self.spread), "critic": self.width, "critic_rate": self.critic_rate,
+        }  # fmt: skip
 
     def gather(
         self, writer: Writer, batch: TaskBatch, *, step: int, steps: int, seed: int
@@ -129,7 +142,8 @@ class PolicyGradient(Acting):
         Raises:
             ConditionError: If tasks are no machines.
         """
-        batch = machines(batch)
+        afresh = step % self.updates == 0 or not (self.experience or self._waiting)
+        batch = self.told(writer, machines(batch), afresh=afresh, step=step, seed=seed)
         if self.critic is None:
             low, high = batch.environment.ranges
             seen = batch.environment.observations
@@ -137,7 +151,7 @@ class PolicyGradient(Acting):
             if self._waiting:
                 self._unpack(self.critic, batch)
         self.critic.to(batch.machine.device)
-        if step % self.updates == 0 or self.experience is None:
+        if afresh or self.experience is None:
             spread = self.spread[0] * (self.spread[1] / self.spread[0]) ** (step / max(1, steps))
             act_seed = derive_seed(seed, "act", step)
             self.experience = self._act(writer, self.critic, batch, spread, act_seed)
@@ -149,11 +163,11 @@ class PolicyGradient(Acting):
             return self._waiting
         found = {f"critic.{name}": value for name, value in self.critic.kept().items()}
         found |= {f"experience.{name}": value for name, value in self.experience.tensors().items()}
-        return found | {"experience.seen": self.experience.query.x}
+        return found | {"experience.seen": self.experience.query.x} | self.kept_trial()
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `kept`; unpacked when the first tasks are there."""
-        self._waiting = dict(tensors)
+        self._waiting = self.keep_trial(tensors)
 
     def _unpack(self, critic: Critic, batch: EpisodeBatch) -> None:
         critic.keep(_under("critic.", self._waiting))
@@ -170,8 +184,8 @@ class PolicyGradient(Acting):
     def _act(
         self, writer: Writer, critic: Critic, batch: EpisodeBatch, spread: float, seed: int
     ) -> Experience:
-        child = partial(writer.child, self.written(writer, batch))
-        episodes = roll_out(child, batch, spread=spread, seed=seed)
+        policy = answering(writer.child, self.written(writer, batch))
+        episodes = roll_out(policy, batch, spread=spread, seed=seed)
         values = critic.values(episodes.seen, batch.machine)
         last = critic.values(episodes.last, batch.machine)
         advantage = self.advantages(episodes, values, last)
@@ -185,9 +199,13 @@ class PolicyGradient(Acting):
         count = alive[sound].sum().clamp(min=1)
         centred = (advantage - (advantage * alive)[sound].sum() / count) * alive
         size = (centred[sound].square().sum() / count).sqrt() + 1e-8
+        seen = episodes.seen.flatten(1, 2)
+        if isinstance(policy, Remembers):
+            taken = as_taken(episodes.actions, batch.environment.discrete)
+            seen = told(episodes.seen, taken, episodes.rewards)
         return Experience(
             batch.condition,
-            queries(episodes.seen.flatten(1, 2)),
+            queries(seen),
             action=episodes.actions.flatten(1, 2),
             likelihood=episodes.likelihood.flatten(1, 2),
             advantage=(centred / size).clamp(-_MOST_ADVANTAGE, _MOST_ADVANTAGE),
@@ -205,19 +223,15 @@ class PolicyGradient(Acting):
             values: What states were worth before each step, [T, N, H].
             last: And after the last one, [T, N]: the end of time is not the end of the world.
         """
-        goes_on = episodes.goes_on.to(values.dtype)
-        after = torch.cat([values[..., 1:], last.unsqueeze(-1)], dim=2)
-        surprise = episodes.rewards + self.discount * after * goes_on - values
-        found = []
-        running = torch.zeros_like(last)
-        for t in range(surprise.shape[2] - 1, -1, -1):
-            running = surprise[..., t] + self.discount * self.trace * goes_on[..., t] * running
-            found.append(running)
-        return torch.stack(found[::-1], dim=2) * episodes.alive
+        return generalised_advantages(
+            episodes, values, last, discount=self.discount, trace=self.trace
+        )
 
     def _part(self, experience: Experience, step: int, seed: int) -> Experience:
-        """The transitions that a step learns from."""
+        """The transitions that a step learns from; whole episodes of some machines, where policies remember."""
         seen = experience.query.x
+        if seen.dim() == 4:
+            return experience.rows(self.chosen(len(seen), step, seed).to(seen.device))
         chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
         return replace(
             experience,

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.environments import gumbel, masked
+from netwright.environments import drive, gumbel, masked
 from netwright.errors import ConditionError
 from netwright.objectives.base import Predict
+from netwright.objectives.memory import UnderWay, begun
 from netwright.tasks.control import EpisodeBatch
 
 # An episode is a success if so large a share of its last steps was good.
@@ -62,7 +63,8 @@ def roll_out(
     """Let policies act from the states of the queries on.
 
     Args:
-        policy: From what is seen, [T, N, O], to mean actions, [T, N, A].
+        policy: From what is seen, [T, N, O], to mean actions, [T, N, A]; or what begins with nothing in memory and is told, after
+            each step, what came of it (`Remembers`).
         batch: T machines and N states to begin in.
         spread: Standard deviation of exploration.
         seed: Of exploration, and of keys that are drawn without it.
@@ -72,6 +74,7 @@ def roll_out(
     """
     environment, machine, state = batch.environment, batch.machine, batch.query.x
     steps, hold = environment.steps, environment.hold
+    policy = begun(policy)
     generator = torch.Generator().manual_seed(seed)
     alive = ~environment.finished(state, machine)
     failed = environment.failed(state, machine)
@@ -99,6 +102,8 @@ def roll_out(
             legals.append(legal)
         moved, reward = environment.advance(state, action, machine)
         rewards.append(reward * alive)
+        if isinstance(policy, UnderWay):
+            policy.felt(as_taken(action, environment.discrete), rewards[-1])
         state = torch.where(alive.unsqueeze(-1), moved, state)
         alive = alive & ~environment.finished(state, machine)
         failed = failed | environment.failed(state, machine)
@@ -115,6 +120,11 @@ def roll_out(
         good >= _SHARE * hold,
         torch.stack(legals, dim=2) if legals else None,
     )
+
+
+def as_taken(action: Tensor, discrete: bool) -> Tensor:
+    """Actions as the machine takes them: those of actuators are cut off."""
+    return action if discrete else drive(action)
 
 
 def explored(outputs: Tensor, discrete: bool, spread: float, generator: torch.Generator) -> Tensor:
@@ -143,4 +153,4 @@ def log_likelihood(
     return -0.5 * ((action - outputs) / spread).square().sum(dim=-1) - size
 
 
-__all__ = ["Episodes", "explored", "log_likelihood", "roll_out"]
+__all__ = ["Episodes", "as_taken", "explored", "log_likelihood", "roll_out"]

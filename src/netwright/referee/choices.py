@@ -10,7 +10,7 @@ import torch
 from netwright.learners.base import Learner
 from netwright.learners.catalogue import Grid, Kind, kind_named
 from netwright.objectives import OBJECTIVES
-from netwright.referee.episodes import episodes, summed_scores
+from netwright.referee.episodes import episodes, summed_scores, tried
 from netwright.referee.experiment import LearnerRecord
 from netwright.tasks import TaskFamily
 
@@ -51,7 +51,7 @@ def choose_at_use(
     """What each choice reaches on validation episodes, as {**choice, "validation": mean}."""
     objective = OBJECTIVES[family.shape.kind]()
     sums = [0.0] * len(choices)
-    for batch in episodes(family, "validation", count):
+    for batch in tried(learner, episodes(family, "validation", count)):
         predictors = learner.adapt_each(batch.condition, choices)
         with torch.no_grad():
             found = summed_scores(predictors, objective, batch, metric)

@@ -22,7 +22,7 @@ from netwright.referee.contest import Contestant, failure, run_contestant, write
 from netwright.referee.episodes import check_splits, metrics_of
 from netwright.referee.experiment import Experiment, read_experiment
 from netwright.referee.isolation import run_in_process
-from netwright.referee.plan import SettingPlan, make_contestant, plan_setting
+from netwright.referee.plan import SettingPlan, make_contestant, objective_of, plan_setting
 from netwright.tasks import TaskFamily
 from netwright.training.recipe import build_family
 
@@ -94,6 +94,7 @@ def check_experiment(experiment: Experiment) -> dict[str, TaskFamily]:
             )
         for name in experiment.learners:
             make_contestant(experiment, setting, name, experiment.seeds[0], family)
+            objective_of(experiment, setting, name, family)
         families[setting] = family
     return families
 

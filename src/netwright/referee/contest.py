@@ -15,12 +15,13 @@ from netwright.artifacts import write_file
 from netwright.errors import RunError, TrainingError
 from netwright.evaluation.evaluate import TASKS_AT_ONCE_FOR_TIMING
 from netwright.learners.base import Learner
-from netwright.objectives import OBJECTIVES
+from netwright.objectives import OBJECTIVES, Objective
+from netwright.objectives.memory import begun
 from netwright.referee.choices import best_of, choices_of, choose_at_use, grid_at_use
 from netwright.referee.episodes import by_support, fingerprint, score
 from netwright.referee.experiment import Experiment
 from netwright.referee.machine import machine, peak_memory_mb, versions
-from netwright.referee.plan import SettingPlan, make_contestant, training_settings
+from netwright.referee.plan import SettingPlan, make_contestant, objective_of, training_settings
 from netwright.rng import stream
 from netwright.tasks import TaskFamily
 from netwright.training import Checkpoints, TrainingResult, plan_run
@@ -71,7 +72,10 @@ def run_contestant(
     )
     settings = training_settings(experiment, contestant.learner, own.steps, own.choice)
     settings["seed"] = contestant.seed
-    trained, training_mb = _train(learner, family, settings, folder / "runs" / contestant.setting)
+    scored_by = objective_of(experiment, contestant.setting, contestant.learner, family)
+    trained, training_mb = _train(
+        learner, family, scored_by, settings, folder / "runs" / contestant.setting
+    )
     learner, choice, tried = _choose(learner, experiment, contestant.learner, family)
     scores = score(learner, family, experiment.test_episodes)
     wrong = sum(not isfinite(value) for value in scores.own[experiment.metric])
@@ -137,16 +141,21 @@ def write_result(folder: Path, contestant: Contestant, result: Mapping[str, Any]
 
 
 def adaptation_cost(learner: Learner, family: TaskFamily) -> dict[str, Any]:
-    """CPU-milliseconds to adapt to one task, alone and among 64, and to answer its queries; sizes."""
-    batch = family.sample(stream(0, "timing"), TASKS_AT_ONCE_FOR_TIMING, "test")
+    """CPU-milliseconds to adapt to one task, alone and among 64, and to answer its queries; sizes.
+
+    Where a learner acts to find out, the steps of that are counted and take no part in the times.
+    """
+    drawn = family.sample(stream(0, "timing"), TASKS_AT_ONCE_FOR_TIMING, "test")
+    batch = learner.tries(drawn)
     alone = batch.rows(slice(0, 1))
     predict = learner.adapt(alone.condition)
     with torch.no_grad():
-        predict_ms = cpu_ms(lambda: predict(alone.inputs))
+        predict_ms = cpu_ms(lambda: begun(predict)(alone.inputs))
     return {
         "adapt_ms": cpu_ms(lambda: learner.adapt(alone.condition)),
         "adapt_ms_of_64": cpu_ms(lambda: learner.adapt(batch.condition)) / TASKS_AT_ONCE_FOR_TIMING,
         "predict_ms": predict_ms,
+        "trial_steps": batch.trial_steps,
         **asdict(learner.cost(alone.condition)),
     }
 
@@ -163,17 +172,23 @@ def cpu_ms(work: Callable[[], object], rounds: int = 7) -> float:
 
 
 def _train(
-    learner: Learner, family: TaskFamily, settings: dict[str, Any], folder: Path
+    learner: Learner,
+    family: TaskFamily,
+    objective: Objective,
+    settings: dict[str, Any],
+    folder: Path,
 ) -> tuple[TrainingResult | None, float]:
     """Train or go on, and the most memory that any attempt has taken."""
     if learner.writer is None:
         return None, 0.0
-    run = plan_run(learner.writer, learner.training_tasks(family), "cpu", settings)
+    run = plan_run(learner.writer, learner.training_tasks(family), "cpu", settings, objective)
     place = folder / run.digest
     resume = bool(Checkpoints(place).steps())
     peak = place / "peak_memory_mb.json"
     try:
-        result = learner.meta_train(family, folder=place, resume=resume, **settings)
+        result = learner.meta_train(
+            family, folder=place, resume=resume, objective=objective, **settings
+        )
     finally:
         # A training that is shared, or was resumed, has its peak in another process.
         before = float(json.loads(peak.read_text())) if peak.exists() else 0.0

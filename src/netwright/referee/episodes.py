@@ -1,7 +1,7 @@
 """The same tasks for all: their fingerprint, and what a learner scores on each."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from netwright.evaluation.evaluate import fixed_batches, noting
 from netwright.evaluation.statistics import brier_score, reliability_diagram
 from netwright.learners.base import Learner, Predictor
 from netwright.objectives import OBJECTIVES, Objective
+from netwright.rng import derive_seed
 from netwright.tasks import SPLITS, Split, TaskBatch, TaskFamily
 from netwright.training.recipe import build_family
 
@@ -43,6 +44,12 @@ class Scores:
 def episodes(family: TaskFamily, split: Split, count: int) -> Iterator[TaskBatch]:
     """The episodes of a split, in batches; the same on every call."""
     return fixed_batches(family, split, count, EPISODES_SEED)
+
+
+def tried(learner: Learner, batches: Iterable[TaskBatch]) -> Iterator[TaskBatch]:
+    """The same episodes, with what a learner found out in them by itself, if it does so."""
+    for i, batch in enumerate(batches):
+        yield learner.tries(batch, seed=derive_seed(EPISODES_SEED, "try", i))
 
 
 def fingerprint(family: TaskFamily, split: Split, count: int) -> str:
@@ -87,11 +94,12 @@ def score(learner: Learner, family: TaskFamily, count: int) -> Scores:
     own: dict[str, list[float]] = {}
     shuffled: dict[str, list[float]] = {}
     outputs: list[tuple[Tensor, Tensor, Tensor]] = []
-    for batch in episodes(family, "test", count):
+    for batch in tried(learner, episodes(family, "test", count)):
         predict = learner.adapt(batch.condition)
         said: list[Tensor] = []
-        _collect(own, objective, noting(predict, said), batch)
-        if family.shape.kind.endswith("classes"):
+        has_classes = family.shape.kind.endswith("classes")
+        _collect(own, objective, noting(predict, said) if has_classes else predict, batch)
+        if has_classes:
             outputs.append((said[-1], batch.query.y, batch.query.mask))
         if batch.tasks > 1:
             # Rolled by one: no predictor meets the queries of its own task.
@@ -118,7 +126,7 @@ def validation_score(learner: Learner, family: TaskFamily, count: int, metric: s
     objective = OBJECTIVES[family.shape.kind]()
     sums = [
         summed_scores([learner.adapt(batch.condition)], objective, batch, metric)[0]
-        for batch in episodes(family, "validation", count)
+        for batch in tried(learner, episodes(family, "validation", count))
     ]
     return sum(sums) / count
 
@@ -204,5 +212,6 @@ __all__ = [
     "fingerprint",
     "metrics_of",
     "score",
+    "tried",
     "validation_score",
 ]

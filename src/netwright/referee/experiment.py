@@ -46,10 +46,12 @@ class SettingRecord(_Record):
         family: {"name": name in `tasks.FAMILIES`, **options}.
         child: {"name": name in `ARCHITECTURES`, **options}, sizes that follow from the tasks left out; by default
             what suits the family.
+        objective: Options of the family's objective in which it differs from the experiment's.
     """
 
     family: dict[str, Any]
     child: dict[str, Any] | None = None
+    objective: dict[str, Any] = {}
 
 
 class LearnerRecord(_Record):
@@ -58,6 +60,7 @@ class LearnerRecord(_Record):
     Args:
         kind: Name in `LEARNERS`, or `sklearn:NAME`.
         training: Fields of `TrainingRecord` in which it differs from the experiment's.
+        objective: Options of the family's objective in which it differs from the setting's.
         grid: Values by option (or by field of its training) that are tried on validation tasks, in place of
             those that the kind tries by itself; an empty grid tries nothing.
     """
@@ -66,6 +69,7 @@ class LearnerRecord(_Record):
 
     kind: str
     training: dict[str, Any] = {}
+    objective: dict[str, Any] = {}
     grid: dict[str, tuple[Any, ...]] | None = None
 
     @property
@@ -125,6 +129,7 @@ class Experiment(_Record):
         seeds: Of weights and training tasks; the tasks of the test are the same for all.
         budget: How long each trains.
         training: Fields of `TrainingRecord`, beside those that the protocol decides.
+        objective: Options of the objective that suits the families' labels, such as {discount: 0.99}.
         test_episodes: Test tasks that all are scored on.
         validation_episodes: Validation tasks that every choice is made on.
         stopping_rule: When the experiment ends; said before it runs.
@@ -140,6 +145,7 @@ class Experiment(_Record):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     budget: Budget
     training: dict[str, Any] = {}
+    objective: dict[str, Any] = {}
     test_episodes: int = Field(default=600, ge=2)
     validation_episodes: int = Field(default=200, ge=2)
     stopping_rule: str = "All seeds run to the end of their budget."
@@ -164,7 +170,12 @@ class Experiment(_Record):
     @property
     def hash(self) -> str:
         """Identity of the experiment: equal hashes, equal comparisons on one machine."""
-        return digest(self.model_dump(mode="json"))[:16]
+        record = self.model_dump(mode="json")
+        # Options of objectives came later: without any, an experiment keeps the identity that it had.
+        for part in (record, *record["settings"].values(), *record["learners"].values()):
+            if not part["objective"]:
+                del part["objective"]
+        return digest(record)[:16]
 
     def to_yaml(self) -> str:
         """The canonical text, all defaults written out."""

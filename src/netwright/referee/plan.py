@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from netwright.artifacts import write_file
 from netwright.errors import NetwrightError, RunError
 from netwright.learners.base import Learner
 from netwright.learners.catalogue import make_learner
-from netwright.objectives import OBJECTIVES
+from netwright.objectives import OBJECTIVES, Experienced, Objective, objective_for
 from netwright.referee.choices import best_of, choices_of, grid_before
 from netwright.referee.episodes import fingerprint, validation_score
 from netwright.referee.experiment import Experiment, LearnerRecord, child_of
@@ -116,6 +116,25 @@ def training_settings(
         "patience": experiment.budget.patience or 0,
         "steps": steps,
     }
+
+
+def objective_of(experiment: Experiment, setting: str, name: str, family: TaskFamily) -> Objective:
+    """What a learner is trained with: the experiment's options, then the setting's, then its own.
+
+    Raises:
+        RunError: If the family's objective has no such option, or not such a value.
+    """
+    places = {
+        "objective": experiment.objective,
+        f"settings.{setting}.objective": experiment.settings[setting].objective,
+        f"learners.{name}.objective": experiment.learners[name].objective,
+    }
+    options: dict[str, Any] = {}
+    for place, own in places.items():
+        # Each by itself first: a mistake is named where it stands.
+        objective_for(family.shape.kind, own, place)
+        options |= own
+    return objective_for(family.shape.kind, options)
 
 
 def plan_setting(
@@ -226,7 +245,11 @@ def try_out(
     seed = experiment.seeds[0]
     learner = make_contestant(experiment, setting, name, seed, family, choice)
     settings = training_settings(experiment, name, steps, choice)
-    learner.meta_train(family, **{**settings, "patience": 0, "seed": seed})
+    learner.meta_train(
+        family,
+        objective=objective_of(experiment, setting, name, family),
+        **{**settings, "patience": 0, "seed": seed},
+    )
     value = validation_score(learner, family, experiment.validation_episodes, experiment.metric)
     return value if abs(value) < float("inf") else None
 
@@ -243,12 +266,12 @@ def _steps(experiment: Experiment, seconds: Mapping[str, float]) -> dict[str, in
 def _seconds_per_step(
     experiment: Experiment, setting: str, family: TaskFamily, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """CPU-seconds of a training step of each learner that trains, taken in turns; medians."""
+    """CPU-seconds of a training step of each learner that trains, taken in turns; medians, or means where steps differ."""
     if experiment.budget.cpu_minutes is None:
         return {}
     made = {n: make_contestant(experiment, setting, n, 0, family) for n in experiment.learners}
     made = {name: learner for name, learner in made.items() if learner.writer is not None}
-    objective = OBJECTIVES[family.shape.kind]()
+    objectives = {n: objective_of(experiment, setting, n, family) for n in made}
     tasks = {n: learner.training_tasks(family) for n, learner in made.items()}
     optimisers = {
         name: torch.optim.AdamW(
@@ -263,17 +286,24 @@ def _seconds_per_step(
             assert learner.writer is not None
             count = training_settings(experiment, name, 1).get("tasks", TrainingRecord().tasks)
             learner.writer.train()
+            objective = objectives[name]
             started = time.process_time()
             batch = tasks[name].sample(stream(0, "timing", i), count, "train")
+            if isinstance(objective, Experienced):
+                batch = objective.gather(learner.writer, batch, step=i, steps=ROUNDS, seed=0)
             training_step(learner.writer, objective, optimisers[name], batch, clip=1.0)
             times[name].append(time.process_time() - started)
-    found = {name: median(values[WARM_UP:]) for name, values in times.items()}
+    # Of steps that learn from experience few act, and take far longer than the others.
+    found = {
+        name: (mean if isinstance(objectives[name], Experienced) else median)(values[WARM_UP:])
+        for name, values in times.items()
+    }
     # What trains the same must take as many steps: the training is shared then.
     first: dict[str, str] = {}
     for name, learner in made.items():
         assert learner.writer is not None
         settings = training_settings(experiment, name, 1)
-        run = plan_run(learner.writer, tasks[name], "cpu", settings)
+        run = plan_run(learner.writer, tasks[name], "cpu", settings, objectives[name])
         found[name] = found[first.setdefault(run.digest, name)]
     say(f"{setting}: CPU-ms per step " + ", ".join(f"{n} {1000 * s:.1f}" for n, s in found.items()))
     return found
@@ -308,6 +338,7 @@ __all__ = [
     "LearnerPlan",
     "SettingPlan",
     "make_contestant",
+    "objective_of",
     "plan_setting",
     "read_plan",
     "training_settings",

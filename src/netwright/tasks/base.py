@@ -31,6 +31,11 @@ class TaskBatch:
         return self.query.tasks
 
     @property
+    def trial_steps(self) -> int:
+        """Steps that were acted in each task to find out, at most, before it is scored."""
+        return 0
+
+    @property
     def inputs(self) -> Tensor:
         """What children see of the queries at first, [T, N, *]."""
         return self.query.x

@@ -38,10 +38,12 @@ class EpisodeBatch(TaskBatch):
     Args:
         machine: Their quantities, [T, P].
         environment: What moves them.
+        trial_steps: Steps that were acted on each to find out, at most.
     """
 
     machine: Tensor
     environment: Environment
+    trial_steps: int = 0
 
     @property
     def inputs(self) -> Tensor:

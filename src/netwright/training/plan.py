@@ -8,14 +8,22 @@ from typing import Any
 import torch
 
 from netwright.errors import RunError
+from netwright.objectives import OBJECTIVES, Objective, objective_record
+from netwright.objectives.memory import memory_of, told_width
 from netwright.runs import Run, TrainingRecord, validated
 from netwright.tasks import FAMILIES, TaskFamily
 from netwright.training.step import check_penalty
 from netwright.writer import Writer
 
 
-def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[str, Any]) -> Run:
-    """The record of a training before it runs.
+def plan_run(
+    writer: Writer,
+    family: TaskFamily,
+    device: str,
+    settings: Mapping[str, Any],
+    objective: Objective | None = None,
+) -> Run:
+    """The record of a training before it runs; by default with the objective that suits the family's labels.
 
     Raises:
         RunError: If a setting is unknown or out of range.
@@ -24,7 +32,14 @@ def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[
     check_penalty(writer, training.kl_weight)
     architecture, shape = writer.child.architecture, family.shape
     reads = tuple(getattr(architecture, "input_shape", shape.x))
-    if shape.kind == "actions" and reads != shape.x:
+    if shape.kind == "actions" and memory_of(writer.child):
+        width = told_width(shape.x[0] or 0, shape.outputs)
+        if reads != (1, width):
+            raise RunError(
+                f"The child reads {reads[-1]} numbers per step, expected {width}: what is seen, the last action, the last reward, "
+                f"and whether an episode begins. Give it inputs={width}."
+            )
+    elif shape.kind == "actions" and reads != shape.x:
         raise RunError(
             f"The child reads inputs of shape {reads} and the machines show {shape.x}, expected the same. "
             "Build it with `default_child(family.shape)`."
@@ -33,6 +48,7 @@ def plan_run(writer: Writer, family: TaskFamily, device: str, settings: Mapping[
         family={"name": family_name(family), **family.record()},
         hypernetwork=writer.record(),
         training=training,
+        objective=objective_record(objective or OBJECTIVES[shape.kind]()),
         threads=torch.get_num_threads(),
         device=device,  # type: ignore[arg-type]
     )
@@ -71,6 +87,7 @@ def difference(saved: Run, wanted: Run) -> str:
     a, b = saved.model_dump(), wanted.model_dump()
     for section in a:
         if a[section] != b[section] and isinstance(a[section], dict):
+            assert isinstance(b[section], dict)
             keys = [
                 k for k in {**a[section], **b[section]} if a[section].get(k) != b[section].get(k)
             ]

@@ -268,7 +268,7 @@ def load_writer(
     with seeded_weights(run.training.seed):
         writer = writer_from_record(run.hypernetwork, child=child)
     load_weights(writer, checkpoint.files, str(checkpoint.path))
-    writer.run_digest = run.digest
+    writer.run_digest, writer.run_folder = run.digest, str(folder)
     writer.preparation = json.loads(checkpoint.files["preparation.json"])
     return writer.eval(), run
 

@@ -15,13 +15,21 @@ import torch
 from netwright.artifacts import tensors_from_bytes, tensors_to_bytes
 from netwright.errors import RunError, TrainingError
 from netwright.hypernetwork import Hypernetwork
-from netwright.objectives import OBJECTIVES, Experienced, Objective, Score
+from netwright.objectives import (
+    OBJECTIVES,
+    Experienced,
+    Objective,
+    Score,
+    objective_from_record,
+    objective_record,
+)
+from netwright.objectives.memory import memory_of
 from netwright.rng import derive_seed, stream
 from netwright.runs import Run
 from netwright.tasks import TaskBatch, TaskFamily
 from netwright.tasks.sizes import by_architecture
 from netwright.training.average import WeightAverage
-from netwright.training.checkpoints import Checkpoints
+from netwright.training.checkpoints import Checkpoint, Checkpoints
 from netwright.training.interrupt import Interruption
 from netwright.training.log import TrainingLog
 from netwright.training.plan import difference, learning_rate, plan_run, resolve_device
@@ -78,7 +86,8 @@ def train(
         family: Where tasks come from; `train` tasks to learn, `validation` tasks to choose.
         folder: Run folder for checkpoints and log; None keeps nothing on disk.
         resume: Go on from the newest checkpoint in `folder`, to the same bits as if never stopped.
-        objective: What children are scored by; by default what suits the family's labels.
+        objective: What children are scored by; by default what suits the family's labels, or what a run that is
+            resumed was started with.
         progress: Whether to report on stderr.
         device: `cpu`, `cuda` or `auto`.
         settings: Fields of `TrainingRecord`, such as steps=5_000, tasks=16, learning_rate=1e-3.
@@ -90,7 +99,9 @@ def train(
         TrainingError: If losses stay not finite; the last good checkpoint is kept.
         KeyboardInterrupt: On Ctrl-C, after a checkpoint.
     """
-    run = plan_run(hypernetwork, family, resolve_device(device), settings)
+    if objective is None and resume and folder is not None and Checkpoints(Path(folder)).steps():
+        objective = _recorded(_saved_run(Checkpoints(Path(folder)).newest()))
+    run = plan_run(hypernetwork, family, resolve_device(device), settings, objective)
     return train_run(
         run,
         hypernetwork,
@@ -112,7 +123,21 @@ def train_run(
     objective: Objective | None = None,
     progress: bool = True,
 ) -> TrainingResult:
-    """Train as a record says; see `train`."""
+    """Train as a record says; see `train`.
+
+    Args:
+        objective: The one that the record names; needed where a record alone cannot make it.
+
+    Raises:
+        RunError: If the objective is not the one that the record names.
+    """
+    objective = objective or _recorded(run) or OBJECTIVES[family.shape.kind]()
+    given = run.model_copy(update={"objective": objective_record(objective)})
+    if run.objective is not None and given.digest != run.digest:
+        raise RunError(
+            f"The objective is not the one of the record: {difference(run, given)}. "
+            "Give `plan_run` the objective as well."
+        )
     hypernetwork.to(run.device)
     training = _Training(
         run, hypernetwork, family, None if folder is None else Path(folder), objective
@@ -123,6 +148,15 @@ def train_run(
         training.go_on(reporter, interruption)
     training.finish()
     return training.result()
+
+
+def _saved_run(checkpoint: Checkpoint) -> Run:
+    return Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
+
+
+def _recorded(run: Run) -> Objective | None:
+    """The objective that a record names, if it does."""
+    return None if run.objective is None else objective_from_record(run.objective)
 
 
 log = logging.getLogger(__name__)
@@ -140,11 +174,11 @@ class _Training:
         hypernetwork: Writer,
         family: TaskFamily,
         folder: Path | None,
-        objective: Objective | None,
+        objective: Objective,
     ) -> None:
         self.run, self.record = run, run.training
         self.hypernetwork, self.family, self.folder = hypernetwork, family, folder
-        self.objective = objective or OBJECTIVES[family.shape.kind]()
+        self.objective = objective
         self.optimiser = torch.optim.AdamW(
             [p for p in hypernetwork.parameters() if p.requires_grad],
             lr=self.record.learning_rate,
@@ -186,6 +220,8 @@ class _Training:
         if (
             not isinstance(hypernetwork, Hypernetwork)
             or hypernetwork.child.space.size > MOST_TO_CHECK
+            # What it reads is told only under way.
+            or memory_of(hypernetwork.child)
         ):
             return
         rng = stream(self.record.seed, "initialisation")
@@ -194,8 +230,11 @@ class _Training:
         for problem in found.problems:
             log.warning("initialisation: %s", problem)
 
-    def _load(self, checkpoint: Any) -> None:
-        saved = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
+    def _load(self, checkpoint: Checkpoint) -> None:
+        saved = _saved_run(checkpoint)
+        if saved.objective is None:
+            # From before objectives were recorded: it had whatever it is resumed with.
+            saved = saved.model_copy(update={"objective": self.run.objective})
         if saved.digest != self.run.digest:
             raise RunError(
                 f"{self.folder} belongs to another run: {difference(saved, self.run)}. "
@@ -351,6 +390,9 @@ class _Training:
                 rng = stream(self.record.seed, "validation", i)
                 count = min(VALIDATION_TASKS_AT_ONCE, tasks - first)
                 batch = self.family.sample(rng, count, "validation").to(self.run.device)
+                batch = self.hypernetwork.tries(
+                    batch, seed=derive_seed(self.record.seed, "validation", "try", i)
+                )
                 score = self._score(batch)
                 # A task that breaks says nothing of the weights; if all do, that is said.
                 sound = score.loss.isfinite()
@@ -398,6 +440,7 @@ class _Training:
         elif self.best_weights is not None:
             self.hypernetwork.load_state_dict(self.best_weights)
         self.hypernetwork.run_digest = self.run.digest
+        self.hypernetwork.run_folder = "" if self.folder is None else str(self.folder)
         self.hypernetwork.preparation = self.family.preparation()
         self.hypernetwork.eval()
 

@@ -8,6 +8,7 @@ from comparisons import LEARNERS, changed, write_comparison
 from scipy import stats
 
 from netwright.referee.report import read_comparison, summarise
+from netwright.referee.report.tables import cost_table
 
 SETTING = "5-way-1-shot"
 
@@ -227,6 +228,23 @@ def test_costs_are_means_over_seeds(tmp_path):
 
     cost = summary_of(tmp_path / "c", change=change).settings[0]["maml-10"].cost
     assert (cost.adapt_ms, cost.peak_memory_mb) == (3.0, None)
+
+
+def test_steps_of_trial_stand_beside_the_other_costs_where_there_are_any(tmp_path):
+    def change(result):
+        steps = 200 if result["learner"] == "maml-10" else 0
+        return {**result, "cost": {**result["cost"], "trial_steps": steps}}
+
+    setting = summary_of(tmp_path / "c", change=change).settings[0]
+    table = cost_table(setting)
+    column = [column.title for column in table.columns].index("trial, steps")
+    said = {row[0]: row[column] for row in table.rows}
+    assert said["maml-10"] == "200"
+    assert len(said) > 1
+    assert {value for name, value in said.items() if name != "maml-10"} == {"0"}
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    plain = cost_table(summary_of(tmp_path / "plain").settings[0])
+    assert len(plain.columns) == len(table.columns) - 1 == len(plain.rows[0])
 
 
 def test_ranks_across_settings_are_friedmans(tmp_path):

@@ -28,6 +28,7 @@ class Cost(_File):
         peak_memory_mb: Largest resident memory.
         adapt_ms: CPU-milliseconds until one new task has its predictor.
         adapt_ms_of_64: The same per task when 64 are adapted to at once.
+        trial_steps: Steps acted in one new task to find out, at most, before it is scored.
         predict_ms: CPU-milliseconds for the queries of one task.
         trained_parameters: Numbers that training changes.
         deployed_parameters: Numbers that one new task's predictor consists of.
@@ -40,6 +41,7 @@ class Cost(_File):
     peak_memory_mb: float | None = None
     adapt_ms: float | None = None
     adapt_ms_of_64: float | None = None
+    trial_steps: float | None = None
     predict_ms: float | None = None
     trained_parameters: float | None = None
     deployed_parameters: float | None = None

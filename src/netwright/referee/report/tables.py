@@ -135,14 +135,17 @@ def support_table(setting: SettingSummary) -> Table:
 
 def cost_table(setting: SettingSummary) -> Table:
     """Everything that was counted."""
+    finds_out = any(row.cost.trial_steps for row in setting.rows)
+    trial = " Steps of trial are acted in each new task before it is scored." if finds_out else ""
     return Table(
         label=f"cost-{setting.name}",
         caption=(
             f"{setting.name}: what it takes, means over seeds. CPU-milliseconds for one new task alone and per task when 64 "
-            "are adapted to at once; predicting the queries of one task."
+            f"are adapted to at once; predicting the queries of one task.{trial}"
         ),
         columns=(
             LEARNER,
+            *((Column("trial, steps"),) if finds_out else ()),
             Column("adapt, ms"),
             Column("of 64, ms"),
             Column("predict, ms"),
@@ -154,7 +157,7 @@ def cost_table(setting: SettingSummary) -> Table:
             Column("deployed numbers"),
             Column("deployed"),
         ),
-        rows=tuple(_cost_row(row) for row in setting.rows if row.seeds),
+        rows=tuple(_cost_row(row, finds_out) for row in setting.rows if row.seeds),
     )
 
 
@@ -265,10 +268,11 @@ def _main_row(row: LearnerSummary) -> tuple[str, ...]:
     )
 
 
-def _cost_row(row: LearnerSummary) -> tuple[str, ...]:
+def _cost_row(row: LearnerSummary, finds_out: bool) -> tuple[str, ...]:
     cost = row.cost
     return (
         row.learner,
+        *((number_text(cost.trial_steps),) if finds_out else ()),
         number_text(cost.adapt_ms),
         number_text(cost.adapt_ms_of_64),
         number_text(cost.predict_ms),
