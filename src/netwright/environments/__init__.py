@@ -15,7 +15,9 @@ from netwright.environments.base import (
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
+from netwright.environments.half_cheetah import HalfCheetah
 from netwright.environments.mountain_car import MountainCar
+from netwright.environments.mujoco import MujocoEnvironment
 from netwright.environments.pendulum import Pendulum
 from netwright.environments.quadrotor import Quadrotor
 from netwright.environments.reacher import Reacher
@@ -25,6 +27,7 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "cart-pole": CartPole,
     "cart-pole-swing-up": CartPoleSwingUp,
     "grid-world": GridWorld,
+    "half-cheetah": HalfCheetah,
     "mountain-car": MountainCar,
     "pendulum": Pendulum,
     "quadrotor": Quadrotor,
@@ -39,7 +42,9 @@ __all__ = [
     "Environment",
     "GridWorld",
     "GymnasiumEnvironment",
+    "HalfCheetah",
     "MountainCar",
+    "MujocoEnvironment",
     "Pendulum",
     "Quadrotor",
     "Quantity",

@@ -48,7 +48,7 @@ class Environment(ABC):
     """A family of machines: T of them at once, each in N episodes.
 
     States are [T, N, S], actions [T, N, A] from -1 to 1 (what is beyond is cut off, as actuators do), machines
-    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable. Where actions are
+    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable (unless `differentiable` says no). Where actions are
     discrete they are one-hot, and policies say A logits.
     """
 
@@ -66,6 +66,8 @@ class Environment(ABC):
     """Whether an action is one of A keys."""
     temperature: ClassVar[float] = 0.0
     """Of the softmax that keys are drawn from without exploration; 0 for the likeliest key."""
+    differentiable: ClassVar[bool] = True
+    """Whether what comes of an action has a gradient."""
     hashed: ClassVar[int] = 4
     """How many of the quantities decide on the split that a machine is of."""
 
