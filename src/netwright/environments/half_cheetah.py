@@ -16,13 +16,13 @@ _HIND = 3
 class HalfCheetah(MujocoEnvironment):
     """Run at the speed that the machine's numbers tell, HalfCheetah-v5 otherwise.
 
-    Quantities: the speed; a factor of all masses; friction of the ground; factors of what the motors of the hind leg and of the
-    front leg are able to. A step is worth 1 - |v - v*| / v* - 0.05 mean(a^2): standing still earns nothing, running at the speed
-    v* asked for nearly 1, whichever it is.
+    Quantities: the speed, backwards if it is negative; a factor of all masses; factors of what the motors of the hind leg and of
+    the front leg are able to; friction of the ground. A step is worth 1 - |v - v*| / |v*| - 0.05 mean(a^2): standing still
+    earns nothing, running at the speed v* asked for nearly 1, whichever it is.
     """
 
     quantities = (
-        Quantity("speed", 1.0, 3.0, 2.0, unit="m/s"),
+        Quantity("speed", 1.0, 4.0, 2.0, "signed", unit="m/s"),
         Quantity("mass", 0.6, 1.6, 1.0),
         Quantity("hind", 0.5, 1.5, 1.0),
         Quantity("front", 0.5, 1.5, 1.0),
@@ -44,13 +44,13 @@ class HalfCheetah(MujocoEnvironment):
     def reward(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
         """How near the speed of the last step is to the one asked for, less a cost of the action."""
         wanted = self.of(machine)["speed"]
-        off = (self.forward(state) - wanted).abs() / wanted
+        off = (self.forward(state) - wanted).abs() / wanted.abs()
         return 1 - off - _COST * drive(action).square().mean(dim=-1)
 
     def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
         """A speed, on average over the last second, within a fifth of the one asked for."""
         wanted = self.of(machine)["speed"]
-        good: Tensor = (state[..., -1] - wanted).abs() < 0.2 * wanted
+        good: Tensor = (state[..., -1] - wanted).abs() < 0.2 * wanted.abs()
         return good
 
 

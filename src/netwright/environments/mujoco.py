@@ -74,7 +74,8 @@ class MujocoEnvironment(Environment):
         p = self.positions
         before, acts = state.detach().cpu().double().numpy(), drive(action).detach().cpu().double().numpy()  # fmt: skip
         after = np.full_like(before, np.nan)
-        usual = np.isfinite(before).all(-1) & np.isfinite(acts).all(-1)
+        told = np.isfinite(before).all(-1) & np.isfinite(acts).all(-1)
+        usual = told & self._is_sound(before)
         d = self._data
         parts = (
             (d.qpos, slice(p)),
@@ -90,10 +91,10 @@ class MujocoEnvironment(Environment):
                 self._mujoco.mj_step(model, d, nstep=self.substeps)
                 for own, place in parts:
                     after[t, n, place] = own
-            moved = np.abs(after[t, :, p : 2 * p]).max(-1) < _FASTEST
-            if (usual[t] & ~moved).any():
+            sound = self._is_sound(after[t])
+            after[t, ~sound] = np.nan
+            if (told[t] & ~sound).any():
                 self._report(numbers)
-                after[t, ~moved] = np.nan
         forward = (after[..., 0] - before[..., 0]) / self.seconds
         after[..., -2] = forward
         after[..., -1] = before[..., -1] + (forward - before[..., -1]) / _MEMORY
@@ -158,6 +159,12 @@ class MujocoEnvironment(Environment):
         # Physics that breaks is to be seen, not to begin again.
         model.opt.disableflags |= int(self._mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         return model
+
+    def _is_sound(self, states: np.ndarray) -> np.ndarray:
+        """Where states [*, S] can be stepped, bool [*]."""
+        p = self.positions
+        known, speeds = states[..., : 3 * p], states[..., p : 2 * p]
+        return np.asarray(np.isfinite(known).all(-1) & (np.abs(speeds).max(-1) < _FASTEST))
 
     def _report(self, numbers: list[float]) -> None:
         log.warning(
