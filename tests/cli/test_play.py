@@ -61,6 +61,32 @@ def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):
     assert picture.read_bytes().startswith(b"GIF89a")
 
 
+def test_a_machine_of_mujoco_is_trained_flown_and_drawn(run, tmp_path):
+    pytest.importorskip("gymnasium")
+    pytest.importorskip("mujoco")
+    code, _, _ = run(
+        "train", "half-cheetah", "--steps", "2", "--tasks", "2", "--folder", tmp_path / "run",
+        "--quiet", "--json",
+    )  # fmt: skip
+    assert code == 0
+    code, out, _ = run(
+        "play", tmp_path / "run", "--context", "speed=-2,mass=1.2", "--out", tmp_path / "run.gif", "--json",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["machine"]["speed"] == -2
+    assert (tmp_path / "run.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_what_a_machine_needs_is_named_in_one_line(run, monkeypatch):
+    from netwright.environments import mujoco
+
+    monkeypatch.setattr(mujoco, "find_spec", lambda name: None)
+    code, _, err = run("train", "half-cheetah")
+    assert code != 0
+    assert "pip install 'netwright[rl]'" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_a_map_of_returns_is_drawn(run, folder, tmp_path):
     code, _, _ = run("play", folder, "--map", "gain,mass", "--out", tmp_path / "map.png")
     assert code == 0

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from netwright.environments import HalfCheetah, mujoco as ours
+from netwright.environments import HalfCheetah
+from netwright.environments import mujoco as ours
 from netwright.errors import MissingExtraError
 from netwright.objectives.rollout import roll_out
 from netwright.rng import stream
