@@ -68,7 +68,8 @@ def test_trajectories_are_those_of_gymnasium(kind, monkeypatch):
     assert environment.seconds == pytest.approx(theirs.dt)
     p = environment.positions
     state = state_of(theirs.data.qpos, theirs.data.qvel)
-    for action in np.random.default_rng(0).uniform(-1, 1, (100, environment.actions)):
+    # Not many more: contacts make of a difference in the last bit one in the fifth digit within 80.
+    for action in np.random.default_rng(0).uniform(-1, 1, (40, environment.actions)):
         seen, _, _, _, told = theirs.step(action)
         state = environment.step(state, torch.from_numpy(action).view(1, 1, -1), machine)
         own = state[0, 0].numpy()

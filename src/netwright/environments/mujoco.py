@@ -154,7 +154,9 @@ class MujocoEnvironment(Environment):
         total = compiler.attrib.pop("settotalmass", None)
         model = self._mujoco.MjModel.from_xml_string(ElementTree.tostring(root, "unicode"))
         if total is not None:
-            self._mujoco.mj_setTotalmass(model, float(total))
+            share = float(total) / sum(model.body_mass.tolist())
+            model.body_mass *= share
+            model.body_inertia *= share
             self._mujoco.mj_setConst(model, self._mujoco.MjData(model))
         # Physics that breaks is to be seen, not to begin again.
         model.opt.disableflags |= int(self._mujoco.mjtDisableBit.mjDSBL_AUTORESET)
