@@ -61,22 +61,6 @@ def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):
     assert picture.read_bytes().startswith(b"GIF89a")
 
 
-def test_a_machine_of_mujoco_is_trained_flown_and_drawn(run, tmp_path):
-    pytest.importorskip("gymnasium")
-    pytest.importorskip("mujoco")
-    family = Control("half-cheetah", episodes=1)
-    nw.train(
-        make_hypernetwork(family.shape, seed=0, size=16), family, folder=tmp_path / "run", steps=2,
-        tasks=2, validation_tasks=2, progress=False,
-    )  # fmt: skip
-    code, out, _ = run(
-        "play", tmp_path / "run", "--context", "speed=-2,mass=1.2", "--out", tmp_path / "run.gif", "--json",
-    )  # fmt: skip
-    assert code == 0
-    assert json.loads(out)["machine"]["speed"] == -2
-    assert (tmp_path / "run.gif").read_bytes().startswith(b"GIF89a")
-
-
 def test_what_a_machine_needs_is_named_in_one_line(run, monkeypatch):
     from netwright.environments import mujoco
 
