@@ -88,7 +88,7 @@ def test_a_machine_is_the_model_that_its_numbers_describe(cheetah):
     for geom in [*root.iter("geom")]:
         if geom.get("type") != "plane":
             geom.set("density", "1000")
-    root.find("default/geom").set("friction", "0.7 .1 .1")
+    root.find("default/geom").set("friction", "0.3 .1 .1")
     for motor in root.iter("motor"):
         if motor.get("gear"):
             strength = 0.6 if motor.get("joint").startswith("b") else 1.3
@@ -100,7 +100,7 @@ def test_a_machine_is_the_model_that_its_numbers_describe(cheetah):
     model = mujoco.MjModel.from_xml_string(ElementTree.tostring(root, "unicode"))
     assert model.body_mass.sum() == pytest.approx(1.5 * 14)
 
-    machine = exactly(cheetah, mass=1.5, friction=0.7, hind=0.6, front=1.3)
+    machine = exactly(cheetah, mass=1.5, friction=0.3, hind=0.6, front=1.3)
     rng = np.random.default_rng(1)
     position, speeds = rng.uniform(-0.1, 0.1, 9), rng.uniform(-1, 1, 9)
     actions = rng.uniform(-1, 1, (40, 6))
@@ -156,11 +156,12 @@ def test_the_speed_that_decides_is_that_of_the_last_second(cheetah):
     assert cheetah.is_good(-state, backwards).tolist() == [[False, True, True, False]]
 
 
-@pytest.mark.parametrize("speed", [1e8, 9e3])  # Too fast to be stepped, and too fast after it.
-def test_a_machine_whose_physics_breaks_is_reported_and_left_out(caplog, speed):
+# A whole machine that rises faster than anything, and joints that tear it apart within a step.
+@pytest.mark.parametrize(("joints", "speed"), [(slice(10, 11), 1.2e4), (slice(9, 18), 9e3)])
+def test_a_machine_whose_physics_breaks_is_reported_and_left_out(caplog, joints, speed):
     batch = Control("half-cheetah").sample(stream(0, "b"), 3, "train")
     start = batch.query.x.clone()
-    start[1, ..., 9:18] = speed
+    start[1, ..., joints] = speed
     whole = roll_out(lambda seen: seen[..., :6].tanh(), batch)
     batch.query.x.copy_(start)
     found = roll_out(lambda seen: seen[..., :6].tanh(), batch)
