@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -242,3 +243,16 @@ def test_flights_are_drawn(tmp_path, name):
     assert len(shapes) >= 2
     with pytest.raises(ArtifactError, match=r"expected .gif"):
         animate(flight, name, family.environment, tmp_path / "flight.mp4")
+
+
+@pytest.mark.parametrize("name", ["pendulum", "reacher", "half-cheetah"])
+def test_there_is_a_bar_for_each_action(tmp_path, name):
+    image = pytest.importorskip("PIL.Image")
+    family = family_of(name)
+    flight = fly(hypernetwork_for(family), family, family.environment.machine(), steps=2)[0]
+    full = replace(flight, actions=torch.ones_like(flight.actions))
+    with image.open(animate(full, name, family.environment, tmp_path / "flight.gif")) as picture:
+        foot = np.asarray(picture.convert("L"))[-34:-4, picture.width * 3 // 4]
+    is_bar = foot < 170
+    starts = int(is_bar[0]) + (is_bar[1:] & ~is_bar[:-1]).sum()
+    assert starts == family.environment.actions
