@@ -29,6 +29,7 @@ from netwright.conditions import Condition, ExampleSet
 from netwright.objectives.rollout import Episodes, roll_out
 from netwright.rng import stream
 from netwright.tasks import Control, EpisodeBatch
+from netwright.training import Checkpoints
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -119,20 +120,20 @@ class OneMachine(VecEnv):
         return [False] * AT_ONCE
 
 
-def written(folder: Path, kind: str, seed: int) -> tuple[Writer, float]:
+def written(folder: Path, kind: str, seed: int, rounds: int) -> tuple[Writer, float]:
     """What writes policies, and CPU-seconds of its training."""
     return trained(
-        folder, Control(NAME), seed, ROUNDS * UPDATES, kind=kind, objective=OBJECTIVE, validate_every=25 * UPDATES,
+        folder, Control(NAME), seed, rounds * UPDATES, kind=kind, objective=OBJECTIVE, validate_every=25 * UPDATES,
         validation_tasks=48, checkpoint_every=25 * UPDATES,
     )  # fmt: skip
 
 
-def scored(folder: Path, kind: str, seed: int) -> list[Row]:
+def scored(folder: Path, kind: str, seed: int, rounds: int) -> list[Row]:
     """Return and success on unseen machines."""
-    writer, cpu = written(folder, kind, seed)
+    writer, cpu = written(folder, kind, seed, rounds)
     family = Control(NAME)
     found = nw.evaluate(writer, family, tasks=TASKS)
-    steps = ROUNDS * 128 * family.environment.steps
+    steps = rounds * 128 * family.environment.steps
     rows = []
     for name, unit in (("return", f"of {family.environment.steps}"), ("success", "share")):
         metric = found.metrics[name]
@@ -140,7 +141,7 @@ def scored(folder: Path, kind: str, seed: int) -> list[Row]:
         rows.append(
             Row(
                 f"{NAME}-{kind}-{name}", metric.value, metric.low, metric.high, unit, True, TASKS, [seed], cpu,
-                COMMAND.format(f"train --kind {kind} --folder RUNS"),
+                COMMAND.format(f"train --kind {kind}{'' if rounds == ROUNDS else f' --rounds {rounds}'} --folder RUNS"),
                 f"unseen machines x 4 episodes, at 0 steps on them; {steps / 1e6:.1f} M steps of training on others; policies of other machines: {shuffled:.4g}",
             )
         )  # fmt: skip
@@ -213,9 +214,10 @@ def compared(folder: Path, machines: int, settings: str, seed: int) -> list[Row]
     )
     spent = [r["curve"][-1][2] for r in results]
     for kind in KINDS:
-        if not (folder / f"{kind}-{seed}").exists():
+        found = Checkpoints(folder / f"{kind}-{seed}").steps()
+        if not found or max(found) < ROUNDS * UPDATES:
             continue
-        writer, cpu = written(folder, kind, seed)
+        writer, cpu = written(folder, kind, seed, ROUNDS)
         own = []
         for i in range(machines):
             batch = episodes_of(family, "test", i)
@@ -250,6 +252,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kind", choices=KINDS, default="hypernetwork")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of acting, in training")
     parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--settings", choices=SETTINGS, default="usual")
     parser.add_argument("--machines", type=int, default=3)
@@ -261,7 +264,7 @@ def main() -> None:
             from_scratch(args.folder, args.split, i, args.settings, args.seconds)
         return
     if args.what == "train":
-        rows = scored(args.folder, args.kind, args.seed)
+        rows = scored(args.folder, args.kind, args.seed, args.rounds)
     else:
         rows = compared(args.folder, args.machines, args.settings, args.seed)
     write_rows("control_mujoco", rows)
