@@ -162,6 +162,15 @@ def earned(episodes: Episodes) -> float:
     return float(episodes.rewards.sum(dim=2).mean())
 
 
+def is_rising(curve: list[Any]) -> bool:
+    """Whether the best of the last returns is better than the best of those before."""
+    returns = [found for _, found, _ in curve]
+    if len(returns) <= PATIENCE:
+        return True
+    before = max(returns[:-PATIENCE])
+    return max(returns) > before + RISE * abs(before)
+
+
 def from_scratch(
     folder: Path, split: str, index: int, settings: str, most_seconds: float
 ) -> dict[str, Any]:
@@ -181,21 +190,15 @@ def from_scratch(
         return torch.from_numpy(actions).view(*seen.shape[:2], -1)
 
     started, spent, curve = time.process_time(), 0.0, []
-    best, waited = -np.inf, 0
-    while waited < PATIENCE and spent < most_seconds:
+    while is_rising(curve) and spent < most_seconds:
         model.learn(EVERY, reset_num_timesteps=False)
         # What it takes to watch it is not its own.
         spent += time.process_time() - started
         found = earned(roll_out(said, batch))
-        risen = found > best + RISE * abs(best) if np.isfinite(best) else True
-        waited = 0 if risen else waited + 1
-        best = max(best, found)
         curve.append((model.num_timesteps, found, spent))
         print(f"{split} {index} {settings}: {curve[-1][0]} steps, return {found:.1f}, {spent:.0f} CPU-seconds", flush=True)  # fmt: skip
         started = time.process_time()
-    result = {
-        "machine": batch.machine[0].tolist(), "curve": curve, "best": best, "rising": waited < PATIENCE,
-    }  # fmt: skip
+    result = {"machine": batch.machine[0].tolist(), "curve": curve}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result))
     return result
@@ -205,12 +208,12 @@ def compared(folder: Path, machines: int, settings: str, seed: int) -> list[Row]
     """Written policies and those of PPO, in the same episodes of the same machines."""
     family = Control(NAME)
     results = [from_scratch(folder, "test", i, settings, 0) for i in range(machines)]
-    best = np.array([r["best"] for r in results])
+    best = np.array([max(found for _, found, _ in r["curve"]) for r in results])
     rows = []
     told = "; ".join(
-        f"{', '.join(f'{q.name} {v:.2f}' for q, v in zip(family.environment.quantities, r['machine'], strict=True))}: {r['best']:.1f} "
-        f"after {r['curve'][-1][0]} steps{', still rising' if r['rising'] else ''}"
-        for r in results
+        f"{', '.join(f'{q.name} {v:.2f}' for q, v in zip(family.environment.quantities, r['machine'], strict=True))}: {b:.1f} "
+        f"after {r['curve'][-1][0]} steps{', still rising' if is_rising(r['curve']) else ''}"
+        for r, b in zip(results, best, strict=True)
     )
     spent = [r["curve"][-1][2] for r in results]
     for kind in KINDS:
@@ -256,7 +259,7 @@ def main() -> None:
     parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--settings", choices=SETTINGS, default="usual")
     parser.add_argument("--machines", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=480, help="CPU-seconds of PPO per machine")
+    parser.add_argument("--seconds", type=float, default=240, help="CPU-seconds of PPO per machine")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "ppo":
