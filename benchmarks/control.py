@@ -14,7 +14,7 @@ Trainings go on where they were stopped; those that are done are not repeated.
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -284,10 +284,10 @@ def _random_return(family: Control) -> float:
     return float(torch.cat(found).mean())
 
 
-def throughput() -> list[Row]:
+def throughput(names: Sequence[str]) -> list[Row]:
     """Steps of environments per second and core, policies of their own included."""
     rows = []
-    for name in ENVIRONMENTS:
+    for name in names:
         family = Control(name, training_episodes=4)
         writer = make_hypernetwork(family.shape, seed=0)
         batch = family.sample(stream(0, "throughput"), 256, "train")
@@ -317,12 +317,13 @@ def main() -> None:
     parser.add_argument("--compared", type=Path)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--environments", nargs="*", help="of `throughput`; by default all")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "regions":
         rows = regions(args.compared)
     elif args.what == "throughput":
-        rows = throughput()
+        rows = throughput(args.environments or [*ENVIRONMENTS])
     else:
         taught_ones = {"probe": probe, "adaptive": adaptive}
         others = {"swing-up": swing_up, "grid": grid}

@@ -1,11 +1,14 @@
-"""A machine on which what counts can only be found out by trial: which way an action pushes."""
+"""Machines for tests: one on which what counts can only be found out by trial, and all others by name."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
-from netwright.environments import Environment, Quantity, drive
+from netwright.environments import ENVIRONMENTS, Environment, Quantity, drive
 from netwright.environments.base import uniform
+from netwright.errors import MissingExtraError
+from netwright.tasks import Control
 
 
 class Line(Environment):
@@ -31,3 +34,16 @@ class Line(Environment):
 
     def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
         return torch.lt(state[..., 0].abs(), 0.25)
+
+
+def environment_named(name):
+    """What needs a package that is not installed skips the test."""
+    try:
+        return ENVIRONMENTS[name]()
+    except MissingExtraError as missing:
+        pytest.skip(str(missing))
+
+
+def family_of(name, **options):
+    environment_named(name)
+    return Control(name, **options)

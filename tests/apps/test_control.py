@@ -3,11 +3,13 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
 import pytest
 import torch
+from machines import environment_named, family_of
 from making import perturb
 
 import netwright as nw
@@ -43,7 +45,9 @@ def in_node(script, **inputs):
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_page_has_the_physics_of_the_library(name):
-    environment = ENVIRONMENTS[name]()
+    environment = environment_named(name)
+    if not environment.differentiable:
+        pytest.skip("no page has it")
     rng = np.random.default_rng(0)
     low, high = (np.array(end) for end in environment.ranges)
     machine = low + rng.random(len(low)) * (high - low)
@@ -111,6 +115,13 @@ def test_a_page_is_one_file_that_fetches_nothing(tmp_path):
 def test_hypernetworks_that_a_page_cannot_run_are_refused(tmp_path):
     family = Control("pendulum", sources=("examples",))
     with pytest.raises(RunError, match="reads with Examples .*, expected Context"):
+        write_page(hypernetwork_for(family), family, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_machines_whose_physics_a_page_has_not_are_refused(tmp_path):
+    family = family_of("half-cheetah")
+    with pytest.raises(RunError, match="no physics of 'half-cheetah', expected .* GIF instead"):
         write_page(hypernetwork_for(family), family, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
@@ -213,7 +224,7 @@ def test_recovery_is_counted_from_the_change_to_the_first_steps_that_last():
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_flights_are_drawn(tmp_path, name):
     image = pytest.importorskip("PIL.Image")
-    family = Control(name)
+    family = family_of(name)
     flight = fly(hypernetwork_for(family), family, family.environment.machine(), steps=12)[0]
     path = animate(flight, name, family.environment, tmp_path / "flight.gif")
     with image.open(path) as picture:
@@ -236,3 +247,16 @@ def test_flights_are_drawn(tmp_path, name):
     assert len(shapes) >= 2
     with pytest.raises(ArtifactError, match=r"expected .gif"):
         animate(flight, name, family.environment, tmp_path / "flight.mp4")
+
+
+@pytest.mark.parametrize("name", ["pendulum", "reacher", "half-cheetah"])
+def test_there_is_a_bar_for_each_action(tmp_path, name):
+    image = pytest.importorskip("PIL.Image")
+    family = family_of(name)
+    flight = fly(hypernetwork_for(family), family, family.environment.machine(), steps=2)[0]
+    full = replace(flight, actions=torch.ones_like(flight.actions))
+    with image.open(animate(full, name, family.environment, tmp_path / "flight.gif")) as picture:
+        foot = np.asarray(picture.convert("L"))[-34:-4, picture.width * 3 // 4]
+    is_bar = foot < 170
+    starts = int(is_bar[0]) + (is_bar[1:] & ~is_bar[:-1]).sum()
+    assert starts == family.environment.actions

@@ -92,6 +92,16 @@ def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):
     assert picture.read_bytes().startswith(b"GIF89a")
 
 
+def test_what_a_machine_needs_is_named_in_one_line(run, monkeypatch):
+    from netwright.environments import mujoco
+
+    monkeypatch.setattr(mujoco, "find_spec", lambda name: None)
+    code, _, err = run("train", "half-cheetah")
+    assert code != 0
+    assert "pip install 'netwright[rl]'" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_a_map_of_returns_is_drawn(run, folder, tmp_path):
     code, _, _ = run("play", folder, "--map", "gain,mass", "--out", tmp_path / "map.png")
     assert code == 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from machines import family_of
 
 from netwright.environments import ENVIRONMENTS, outside
 from netwright.errors import DataError
@@ -22,7 +23,7 @@ def shares_of(family, machine):
 @pytest.mark.parametrize("name", [name for name, e in ENVIRONMENTS.items() if not e.discrete])
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_machines_are_of_the_cells_of_their_split_and_of_no_corner(name, split):
-    family = Control(name)
+    family = family_of(name)
     shares = shares_of(family, family.machines(stream(0, "m"), 400, split))
     # Rounding to single precision may move a machine over the edge of its cell.
     off_edges = (np.abs(shares[:, :4] * 4 - np.round(shares[:, :4] * 4)) > 1e-4).all(axis=1)

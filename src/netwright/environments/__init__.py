@@ -17,7 +17,9 @@ from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
 from netwright.environments.connect_k import ConnectK, ConnectKLookingAhead
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
+from netwright.environments.half_cheetah import HalfCheetah
 from netwright.environments.mountain_car import MountainCar
+from netwright.environments.mujoco import MujocoEnvironment
 from netwright.environments.pendulum import Pendulum
 from netwright.environments.quadrotor import Quadrotor
 from netwright.environments.reacher import Reacher
@@ -29,6 +31,7 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "connect-k": ConnectK,
     "connect-k-looking-ahead": ConnectKLookingAhead,
     "grid-world": GridWorld,
+    "half-cheetah": HalfCheetah,
     "mountain-car": MountainCar,
     "pendulum": Pendulum,
     "quadrotor": Quadrotor,
@@ -45,7 +48,9 @@ __all__ = [
     "Environment",
     "GridWorld",
     "GymnasiumEnvironment",
+    "HalfCheetah",
     "MountainCar",
+    "MujocoEnvironment",
     "Pendulum",
     "Quadrotor",
     "Quantity",

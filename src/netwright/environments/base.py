@@ -54,8 +54,9 @@ class Environment(ABC):
     """A family of machines: T of them at once, each in N episodes.
 
     States are [T, N, S], actions [T, N, A] from -1 to 1 (what is beyond is cut off, as actuators do), machines
-    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable. Where actions are
-    discrete they are one-hot, and policies say A logits; some keys may not be legal in some states.
+    [T, P], one number per quantity. All of it is plain tensor arithmetic, on any device, and differentiable (unless
+    `differentiable` says no). Where actions are discrete they are one-hot, and policies say A logits; some keys may not
+    be legal in some states.
     """
 
     quantities: ClassVar[tuple[Quantity, ...]]
@@ -74,6 +75,8 @@ class Environment(ABC):
     """Of the softmax that keys are drawn from without exploration; 0 for the likeliest key."""
     training_episodes: ClassVar[int] = 1
     """Per machine in a round of training: more where an episode is short and luck plays its part."""
+    differentiable: ClassVar[bool] = True
+    """Whether what comes of an action has a gradient."""
     hashed: ClassVar[int] = 4
     """How many of the quantities decide on the split that a machine is of."""
 

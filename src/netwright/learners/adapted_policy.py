@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import RunError
+from netwright.errors import ConditionError, RunError
 from netwright.learners.adapted_weights import check_inner, examples_of, taking_steps
 from netwright.learners.inner_loop import Values, descend
 from netwright.objectives.acting import machines, queries

@@ -33,10 +33,17 @@ def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) ->
         path: The file.
 
     Raises:
-        RunError: If the hypernetwork is of another kind.
+        RunError: If the hypernetwork is of another kind, or a page has not the physics of the machines.
         ArtifactError: If the file cannot be written.
     """
     path = Path(path)
+    here = files("netwright.apps.control")
+    physics = (here / "physics.js").read_text()
+    if f'"{family.name}": {{' not in physics:
+        raise RunError(
+            f"A page has no physics of {family.name!r}, expected a machine that is written as tensors. "
+            "Watch it in a GIF instead: `--out flight.gif`."
+        )
     record = {
         "environment": family.name,
         "quantities": [
@@ -48,10 +55,9 @@ def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) ->
         ],
         "hypernetwork": hypernetwork_record(hypernetwork),
     }  # fmt: skip
-    here = files("netwright.apps.control")
     text = (here / "page.html").read_text()
     for mark, content in (
-        ("/*PHYSICS*/", (here / "physics.js").read_text()),
+        ("/*PHYSICS*/", physics),
         ("/*NETWORKS*/", (here / "networks.js").read_text()),
         ("/*RECORD*/null", json.dumps(record).replace("<", "\\u003c")),
         ("<!--TITLE-->", html.escape(family.name.replace("-", " "))),

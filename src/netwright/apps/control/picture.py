@@ -16,7 +16,7 @@ _FINE = 3
 _FOOT = 34
 _MOST_FRAMES_PER_SECOND = 25
 # Of actions; more have no room below the picture.
-_MOST_BARS = 4
+_MOST_BARS = 8
 
 
 def animate(flight: Flight, name: str, environment: Environment, path: str | Path) -> Path:
@@ -90,10 +90,12 @@ def _draw_actions(draw: Any, flight: Flight, step: int, size: tuple[int, int]) -
     """A bar from the middle for each action, the share of time that is over, and a mark at each rewrite."""
     middle, foot = size[0] / 2, size[1] - _FINE * _FOOT
     actions = flight.actions[step].tolist()
+    # All of them above the line of time.
+    apart = min(10.0, (_FOOT - 8) / len(actions))
     for i, action in enumerate(actions if len(actions) <= _MOST_BARS else ()):
-        y = foot + _FINE * (4 + 10 * i)
+        y = foot + _FINE * (4 + apart * i)
         ends = sorted((middle, middle + action * 0.45 * size[0]))
-        draw.rectangle((ends[0], y, ends[1] + 1, y + _FINE * 6), fill=ACCENT)
+        draw.rectangle((ends[0], y, ends[1] + 1, y + _FINE * 0.6 * apart), fill=ACCENT)
     total = len(flight.actions)
     y = size[1] - _FINE * 4
     draw.rectangle((0, y, size[0] * step / total, size[1]), fill="#8a8f98")

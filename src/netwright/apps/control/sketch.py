@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from math import cos, sin
+from math import cos, floor, sin
 
+import torch
+
+from netwright.environments import ENVIRONMENTS, MujocoEnvironment
 from netwright.environments.boards import CELLS, SIDE, lines_of
 
 INK, ACCENT, FAINT = "#1b1f24", "#1f5fbf", "#c9ced6"
@@ -140,6 +144,32 @@ def connect_k(s: list[float], m: Numbers) -> list[Shape]:
     return shapes
 
 
+def runner(name: str) -> Callable[[list[float], Numbers], list[Shape]]:
+    """What draws a machine of MuJoCo from the side, seen from beside it; posts on the ground stand a metre apart."""
+
+    def draw(s: list[float], m: Numbers) -> list[Shape]:
+        environment = _of_mujoco(name)
+        limbs = environment.limbs(torch.tensor(s), torch.tensor([*m.values()]))
+        at, posts = s[0], range(floor(s[0]) - 2, floor(s[0]) + 4)
+        ground: list[Shape] = [Line(-2, 0, 2, 0, 0.02, FAINT)]
+        ground += [Line(post - at, -0.12, post - at, 0, 0.02, FAINT) for post in posts]
+        # The trunk comes first, limbs are hung on it.
+        body = [
+            Line(x - at, z, u - at, v, width, INK if i else ACCENT)
+            for i, (x, z, u, v, width) in enumerate(limbs)
+        ]
+        return [*ground, *body[1:], body[0]]
+
+    return draw
+
+
+@cache
+def _of_mujoco(name: str) -> MujocoEnvironment:
+    environment = ENVIRONMENTS[name]()
+    assert isinstance(environment, MujocoEnvironment)
+    return environment
+
+
 # By environment: what draws it, and the part of the world that is shown: left, right, bottom, top.
 SKETCHES: dict[
     str,
@@ -151,6 +181,7 @@ SKETCHES: dict[
     "connect-k": (connect_k, (-0.8, 4.8, -0.8, 4.8)),
     "connect-k-looking-ahead": (connect_k, (-0.8, 4.8, -0.8, 4.8)),
     "grid-world": (grid_world, (-0.8, 5.8, -0.8, 5.8)),
+    "half-cheetah": (runner("half-cheetah"), (-1.6, 1.6, -0.3, 1.7)),
     "mountain-car": (mountain_car, (-1.25, 0.65, -0.6, 0.9)),
     "pendulum": (pendulum, (-1.6, 1.6, -1.6, 1.6)),
     "quadrotor": (quadrotor, (-2.2, 2.2, -2.2, 2.2)),
