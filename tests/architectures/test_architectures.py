@@ -134,6 +134,8 @@ def test_children_run_by_kernels_alone(architecture):
 
 @pytest.mark.parametrize("architecture", EXAMPLES, ids=name_of)
 def test_modules_can_be_traced(architecture):
+    if isinstance(architecture, RecurrentPolicy):
+        pytest.skip("what it does depends on whether memory comes with its inputs")
     module = architecture.build()
     traced = torch.fx.symbolic_trace(module)
     x = torch.rand(2, *architecture.input_shape)

@@ -166,7 +166,7 @@ def trained(family, folder, resume=False):
 def test_interrupted_in_the_middle_of_a_round_it_goes_on_in_the_same_bits(tmp_path):
     whole, result = trained(Control("pendulum"), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        trained(stopping(5), tmp_path / "part")
+        trained(stopping("pendulum", 5), tmp_path / "part")
     assert Checkpoints(tmp_path / "part").steps()[-1] % SMALL["updates"] != 0
     resumed, again = trained(Control("pendulum"), tmp_path / "part", resume=True)
     assert again.log == result.log
