@@ -195,7 +195,7 @@ def adaptive(folder: Path, compared: Path, seeds: int) -> list[Row]:
             if label == "numbers":
                 writer, family = compared_runs(compared)["hypernetwork"][seed], numbers
             else:
-                writer, family, spent = taught(folder, compared, seed, 120, own=0.4)
+                writer, family, spent = taught(folder, compared, seed, 120, own=0.5, misled=0.4)
                 cpu += spent
             for what, own in shares.items():
                 own.append(_recovered(writer, family, what, rewrite_every=1))

@@ -125,6 +125,8 @@ def test_what_cannot_be_taught_is_refused():
         Imitation(Knowing()).gather(None, batch, step=0, steps=1, seed=0)
     with pytest.raises(RunError, match="led=2"):
         Imitation(Knowing(), led=2)
+    with pytest.raises(RunError, match=r"misled=0\.6"):
+        Imitation(Knowing(), led=0.5, misled=0.6)
 
 
 def test_keys_that_are_not_legal_are_neither_taught_nor_learned():
@@ -154,3 +156,18 @@ def test_of_board_games_the_legal_keys_are_kept_with_the_round():
     assert not (found.legal & taken).any()
     assert found.legal.any()
     assert set(objective.kept()) == {"seen", "taught", "legal"}
+
+
+def test_a_misled_machine_has_the_policy_of_another():
+    family = Control("pendulum")
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 4, "train")
+
+    def seen(misled: float) -> torch.Tensor:
+        # Without luck of their own, episodes differ by their policies alone.
+        objective = Imitation(Knowing(), updates=4, parts=1, led=0.0, misled=misled, spread=1e-9)
+        return objective.gather(writer, batch, step=0, steps=8, seed=0).query.x
+
+    own, half = seen(0.0), seen(0.5)
+    same = [torch.equal(own[t].sort(dim=0)[0], half[t].sort(dim=0)[0]) for t in range(4)]
+    assert same == [True, True, False, False]

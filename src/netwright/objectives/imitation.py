@@ -72,6 +72,8 @@ class Imitation(Acting):
         led: Share of the machines on which the teacher acts.
         own: Share of the machines that, in a step, are told by what the child itself has seen of late in place of a probe: for policies
             that are rewritten under way.
+        misled: Share of the machines on which a policy acts that was written for another machine, as it does after a machine has
+            changed: what is seen then is what a new policy has to be written from.
 
     Raises:
         RunError: If a setting is out of range.
@@ -92,21 +94,23 @@ class Imitation(Acting):
         spread: float = 0.15,
         led: float = 0.25,
         own: float = 0.0,
+        misled: float = 0.0,
     ) -> None:
         super().__init__(updates, parts)
-        if not 0 <= led <= 1 or not 0 <= own <= 1 or spread <= 0:
+        if led < 0 or misled < 0 or led + misled > 1 or not 0 <= own <= 1 or spread <= 0:
             raise RunError(
-                f"led={led}, own={own}, spread={spread}, expected two shares and more than 0."
+                f"led={led}, misled={misled}, own={own}, spread={spread}, expected shares, the first two of them at most 1 "
+                "together, and more than 0."
             )
         self.teacher = teacher.eval()
-        self.spread, self.led, self.own = spread, led, own
+        self.spread, self.led, self.own, self.misled = spread, led, own, misled
         self.round: dict[str, Tensor] = {}
 
     def options(self) -> dict[str, Any]:
         """All of them; of the teacher what tells it from others, and where it lies if that is known."""
         return {
             "teacher": _identity(self.teacher), "updates": self.updates, "parts": self.parts,
-            "spread": self.spread, "led": self.led, "own": self.own,
+            "spread": self.spread, "led": self.led, "own": self.own, "misled": self.misled,
         }  # fmt: skip
 
     @torch.no_grad()
@@ -155,6 +159,9 @@ class Imitation(Acting):
         taught = self.teacher(Condition(context=batch.machine))
         led = torch.arange(batch.tasks) < round(self.led * batch.tasks)
         led = led.to(batch.machine.device).view(-1, 1, 1)
+        if misled := round(self.misled * batch.tasks):
+            # The last machines each get the policy of the one before.
+            own = {n: torch.cat([v[:-misled], v.roll(1, dims=0)[-misled:]]) for n, v in own.items()}
 
         def policy(seen: Tensor) -> Tensor:
             return torch.where(led, self.teacher.child(taught, seen), writer.child(own, seen))
