@@ -43,6 +43,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
 UNSEEN = 200
+# Chosen on validation rows and architectures: without noise, 1,079 training rows are learned by heart (0.935 against 0.963).
+NOISE, STEPS, SETTINGS = 0.3, 2_500, {"weight_decay": 0.03}
 BUDGETS = (2, 4, 8, 16, 32)
 COMMAND = "python benchmarks/architectures.py {} --folder runs/arch-digits"
 SPACE = mlp_space(64, outputs=10, depth=(1, 4), width=(4, 64), activations=("relu", "tanh", "gelu"))
@@ -126,7 +128,12 @@ def trained(
             group["lr"] = rate * (1 - step / steps)
         chosen = rows[rng.integers(len(rows), size=64)]
         optimiser.zero_grad()
-        F.cross_entropy(network(data.x[chosen]), data.y[chosen]).backward()
+        x = data.x[chosen]
+        if data.noise:
+            # As the hypernetwork's training has it.
+            drawn = rng.standard_normal(tuple(x.shape), dtype=np.float32)
+            x = x + data.noise * torch.from_numpy(drawn)
+        F.cross_entropy(network(x), data.y[chosen]).backward()
         optimiser.step()
     return network.eval()
 
@@ -228,12 +235,13 @@ def quality(
 
 def digits(folder: Path, seeds: int) -> list[Row]:
     """MLPs of unseen depth, width and activation for scikit-learn's digits."""
-    return quality("arch-digits", folder, family(), seeds, 4_000, 600, UNSEEN, "digits")
+    own = family(noise=NOISE)
+    return quality("arch-digits", folder, own, seeds, STEPS, 600, UNSEEN, "digits", **SETTINGS)
 
 
 def pareto(folder: Path, seeds: int) -> list[Row]:
     """The best of 200 written networks under each budget by validation rows, and the same one trained."""
-    own = family()
+    own = family(noise=NOISE)
     data: Any = own.family
     rows = []
     for budget in BUDGETS:
@@ -241,7 +249,7 @@ def pareto(folder: Path, seeds: int) -> list[Row]:
         wanted = unseen(own, most=most)
         found, scratch = [], []
         for seed in range(seeds):
-            hypernetwork, _ = written(folder, seed, own, 4_000)
+            hypernetwork, _ = written(folder, seed, own, STEPS, **SETTINGS)
             best = wanted[int(scores_of(hypernetwork, wanted, data, "validation").argmax())]
             found.append(float(scores_of(hypernetwork, [best], data, "test")[0]))
             scratch.append(float(trained_scores(folder, [best], data, 600, 3).mean()))
@@ -266,7 +274,7 @@ def pareto(folder: Path, seeds: int) -> list[Row]:
 
 def ranking(folder: Path, seeds: int) -> list[Row]:
     """Points of accuracy that are lost by choosing among 50 architectures under a budget of 8 kB."""
-    own = family()
+    own = family(noise=NOISE)
     data: Any = own.family
     wanted = unseen(own, most=Limits(bytes=8 * 1024))
     reference = trained_scores(folder, wanted, data, 600, 3).mean(axis=1)
@@ -279,7 +287,7 @@ def ranking(folder: Path, seeds: int) -> list[Row]:
     }
     seconds = {"written": 0.0, "30-steps": 0.0}
     for seed in range(seeds):
-        hypernetwork, _ = written(folder, seed, own, 4_000)
+        hypernetwork, _ = written(folder, seed, own, STEPS, **SETTINGS)
         scores_of(hypernetwork, wanted, data, "validation")  # graphs are made once
         started = time.process_time()
         rules["written"].append(scores_of(hypernetwork, wanted, data, "validation"))
@@ -319,7 +327,7 @@ def ranking(folder: Path, seeds: int) -> list[Row]:
 
 def start(folder: Path, seeds: int) -> list[Row]:
     """Steps of training to 95 % of the final accuracy, from written weights and from random ones; and what is lost in diversity."""
-    own = family()
+    own = family(noise=NOISE)
     data: Any = own.family
     wanted = unseen(own)[:40]
     final = trained_scores(folder, wanted, data, 600, 3).mean(axis=1)
@@ -329,7 +337,7 @@ def start(folder: Path, seeds: int) -> list[Row]:
     made: dict[str, dict[int, list[Tensor]]] = {"written": {}, "random": {}}
     test = data.x[data.rows["test"]]
     for seed in range(seeds):
-        hypernetwork, _ = written(folder, seed, own, 4_000)
+        hypernetwork, _ = written(folder, seed, own, STEPS, **SETTINGS)
         taken: dict[str, list[int]] = {"written": [], "random": []}
         for i, architecture in enumerate(wanted):
             for kind in taken:
@@ -380,9 +388,9 @@ def start(folder: Path, seeds: int) -> list[Row]:
 
 def written_thousand(folder: Path) -> list[Row]:
     """CPU-seconds to write and rank a thousand architectures that were never seen."""
-    own = family()
+    own = family(noise=NOISE)
     data: Any = own.family
-    hypernetwork, _ = written(folder, 0, own, 4_000)
+    hypernetwork, _ = written(folder, 0, own, STEPS, **SETTINGS)
     rng = stream(0, "thousand")
     wanted = [own.space.sample(rng) for _ in range(1_000)]
     started = time.process_time()
