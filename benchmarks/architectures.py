@@ -44,7 +44,7 @@ SPACE = mlp_space(64, outputs=10, depth=(1, 4), width=(4, 64), activations=("rel
 
 def family(name: str = "digits", space: SearchSpace = SPACE, **options: Any) -> Sized:
     """The data set, and networks of the space for it."""
-    return Sized(family={"name": "data-set", **({} if name == "digits" else {"name": name}), **options}, space=space)
+    return Sized(family={"name": "data-set", "data": name, **options}, space=space)
 
 
 def written(folder: Path, seed: int, own: Sized, steps: int, **settings: Any) -> tuple[Hypernetwork, float]:

@@ -15,6 +15,7 @@ from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
 from netwright.tasks.data import find_folder
 
 Name = Literal["digits", "fashion-mnist"]
+DATA_SETS: tuple[str, ...] = get_args(Name)
 _FASHION = {
     "train": ("train15000-images-idx3-ubyte.gz", "train15000-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -31,7 +32,7 @@ class DataSet(TaskFamily):
     training rows; those of validation and test are all rows of theirs, the same for every network.
 
     Args:
-        name: `digits`, scikit-learn's 1,797 of 8 x 8 pixels (UCI, CC BY 4.0), as vectors; `fashion-mnist`, 15,000 training and
+        data: `digits`, scikit-learn's 1,797 of 8 x 8 pixels (UCI, CC BY 4.0), as vectors; `fashion-mnist`, 15,000 training and
             10,000 test pictures of 28 x 28 (MIT), which must be there.
         queries: Rows per training task.
         most: Most rows of a validation or test task.
@@ -44,21 +45,19 @@ class DataSet(TaskFamily):
 
     def __init__(
         self,
-        name: Name = "digits",
+        data: Name = "digits",
         *,
         queries: int = 64,
         most: int = 2_000,
         data_root: str | Path | None = None,
     ) -> None:
-        if name not in get_args(Name):
-            raise DataError(
-                f"Data set {name!r} is not known, expected one of {list(get_args(Name))}."
-            )
+        if data not in DATA_SETS:
+            raise DataError(f"Data set {data!r} is not known, expected one of {list(DATA_SETS)}.")
         for what, value in (("queries", queries), ("most", most)):
             if not isinstance(value, int) or value < 1:
                 raise DataError(f"`{what}` is {value!r}, expected a whole number of at least 1.")
-        self.name, self.queries, self.most = name, queries, most
-        if name == "digits":
+        self.name, self.queries, self.most = data, queries, most
+        if data == "digits":
             x, y, place = _digits()
             labels: tuple[str, ...] = tuple(map(str, range(10)))
         else:
@@ -98,7 +97,8 @@ class DataSet(TaskFamily):
 
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
-        return {"name": self.name, "queries": self.queries, "most": self.most}
+        # The family's own name stands beside these in records: another word for which data set.
+        return {"data": self.name, "queries": self.queries, "most": self.most}
 
 
 @cache
@@ -134,4 +134,4 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-__all__ = ["DataSet"]
+__all__ = ["DATA_SETS", "DataSet"]
