@@ -13,7 +13,7 @@ from netwright.errors import NetwrightError, RunError
 from netwright.generated import GeneratedNetwork, condition_digest, weights_digest
 from netwright.hypernetwork import Hypernetwork
 from netwright.search.checks import check_condition, check_limits, check_options, space_for
-from netwright.search.held_out import Folds, expanded, given_rows, support_in_turn
+from netwright.search.held_out import Folds, given_rows, support_in_turn
 from netwright.search.latency import latency_ms as measured
 from netwright.search.optuna_proposals import Nsga2, Tpe
 from netwright.search.pareto import front_of

@@ -116,11 +116,13 @@ def _spread_low(panel: Any, scores: list[float]) -> None:
 
 
 def _round_ticks(panel: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = panel.get_xlim()
-    subs = (1, 2, 5) if high / low < 100 else (1,)
-    panel.xaxis.set_major_locator(LogLocator(subs=subs))
+    if high < 10 * low:
+        panel.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    else:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     panel.xaxis.set_minor_formatter(NullFormatter())
 

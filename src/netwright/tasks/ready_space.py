@@ -24,7 +24,12 @@ READY_SPACES: dict[int, dict[str, Callable[..., SearchSpace]]] = {
         "recurrent": lambda x, **outputs: recurrent_space(x[1], x[0], **outputs),
         "transformer": lambda x, **outputs: transformer_space(x[1], x[0], **outputs),
     },
-    3: {"conv": lambda x, **outputs: conv_space(x, **outputs)},
+    # Small ones: a step of training runs many of them.
+    3: {
+        "conv": lambda x, **outputs: conv_space(
+            x, depth=(2, 4), channels=(4, 16), kernels=(1, 3), **outputs
+        )
+    },
 }
 
 
