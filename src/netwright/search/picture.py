@@ -43,8 +43,11 @@ def draw(found: Design, path: str | Path) -> Path:
     panels = figure.subplots(len(found.by), 1, squeeze=False)[:, 0]
     for panel, unit in zip(panels, found.by, strict=True):
         _panel(panel, found, unit)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    told: dict[str, Any] = {}
+    for panel in panels:
+        handles, names = panel.get_legend_handles_labels()
+        told.update(zip(names, handles, strict=True))
+    figure.legend(told.values(), told.keys(), loc="outside upper center", ncols=len(told), frameon=False)
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=150)
     write_file(path, file.getvalue())
