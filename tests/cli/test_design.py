@@ -99,7 +99,7 @@ def test_support_sets_are_held_out_in_turn(run, pictures_run, tmp_path):
 
 
 def test_training_with_sizes_records_the_space(run, tmp_path):
-    quick = ("--steps", 1, "--tasks", 1, "--quiet")
+    quick = ("--steps", 8, "--tasks", 4, "--quiet")
     code, _, err = run("train", "digits", "--sizes", "residual", *quick, "--json")
     assert code == 0, err
     record = json.loads(

@@ -18,13 +18,15 @@ from netwright.tasks import (
     Images,
     Omniglot,
     Sine,
+    Sized,
     SyntheticTables,
     Table,
     Transfer,
 )
 
 
-@pytest.fixture(scope="session", params=FAMILIES)
+# Every task of a data set is the same one, without a condition: see test_sized.py.
+@pytest.fixture(scope="session", params=[name for name in FAMILIES if name != "data-set"])
 def family(request, tmp_path_factory):
     rng = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("data")
@@ -45,6 +47,8 @@ def family(request, tmp_path_factory):
             test={"name": "omniglot", **sizes},
             data_root=data_root,
         )
+    if request.param == "sized":
+        return Sized(family={"name": "sine"}, space="mlp", pool=5)
     if request.param == "control":
         return Control(sources=("context", "examples"))
     made_up = {
@@ -55,6 +59,8 @@ def family(request, tmp_path_factory):
 
 def equal(a, b) -> bool:
     if a.condition.description != b.condition.description:
+        return False
+    if a.condition.architecture != b.condition.architecture:
         return False
     sets = [(a.condition.examples, b.condition.examples), (a.query, b.query)]
     return all(

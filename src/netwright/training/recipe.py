@@ -147,14 +147,15 @@ def make_hypernetwork(
 ) -> Hypernetwork:
     """A hypernetwork for a family's tasks, its initial weights decided by `seed` alone.
 
-    Where tasks ask for architectures and have classes of their own, class rows are the anchor's alone by default:
-    learned ones would be of one width.
+    Where tasks ask for architectures and have classes of their own, class rows are the anchor's alone by default, in
+    units of the features: learned ones would be of one width.
 
     Raises:
         RunError: If an option is unknown or does not fit.
     """
     if head is None and default_head_is_anchor(shape):
         head = "anchor-only"
+        generator_options.setdefault("anchor", "relative-prototype")
     with seeded_weights(seed):
         return Hypernetwork(
             Child(child or default_child(shape)),
