@@ -84,7 +84,7 @@ def task(folder: Path, seeds: int) -> list[Row]:
     spent: dict[str, float] = {"one for all": 0.0, **dict.fromkeys(SIZES, 0.0)}
     own: Any = sized.family
     for seed in range(seeds):
-        one = make_hypernetwork(sized.shape, seed=seed, child=children["32kb"], head="anchor-only")
+        one = make_hypernetwork(sized.shape, seed=seed, child=children["32kb"])
         spent["one for all"] += trained_on(one, sized, folder / f"all-{seed}", seed, 2_000)
         for name, child in children.items():
             single = make_hypernetwork(own.shape, seed=seed, child=child)

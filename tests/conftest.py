@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
@@ -53,6 +54,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real data sets in ../shared/data or $NETWRIGHT_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Path:
+    """A run that writes MLPs of many sizes for digits."""
+    from designs import train_digits
+
+    return train_digits(tmp_path_factory.mktemp("designs") / "digits")
+
+
+@pytest.fixture(scope="session")
+def pictures_run(tmp_path_factory) -> Path:
+    """A run that writes convolutional networks of many sizes for classes of pictures."""
+    from designs import train_pictures
+    from files import write_pictures
+
+    root = tmp_path_factory.mktemp("designs-pictures")
+    write_pictures(root / "photos", 12, 6, np.random.default_rng(0))
+    return train_pictures(root / "photos", root / "run")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from netwright.anchors import ANCHORS, Anchor, Mahalanobis
+from netwright.anchors import ANCHORS, Anchor, Mahalanobis, RelativePrototype
 from netwright.conditions import ExampleSet
 
 
@@ -86,3 +86,29 @@ def test_a_metric_is_a_softmax_over_mapped_distances_and_starts_as_the_plain_one
         distances = torch.cdist(queries[t] @ anchor.metric.T, means @ anchor.metric.T)
         expected = (-0.3 * distances.square()).softmax(dim=1)
         torch.testing.assert_close(logits[t].softmax(dim=1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_relative_prototypes_are_the_same_in_any_unit(support):
+    features, examples = support
+    queries = torch.randn(2, 4, 3)
+    anchor = RelativePrototype(3, sharpness=0.7)
+
+    def logits(unit: float) -> torch.Tensor:
+        weight, bias = anchor(unit * features, examples)
+        return unit * queries @ weight.transpose(1, 2) + bias.unsqueeze(1)
+
+    torch.testing.assert_close(logits(1e-3), logits(1.0), rtol=1e-3, atol=1e-3)
+    for t in range(2):
+        means = torch.stack([features[t][examples.y[t] == c].mean(0) for c in range(3)])
+        apart = (means - means.mean(0)).square().sum(1).mean()
+        expected = (-0.7 * torch.cdist(queries[t], means).square() / apart).softmax(dim=1)
+        torch.testing.assert_close(logits(1.0)[t].softmax(dim=1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_relative_prototypes_of_one_class_are_finite():
+    features = torch.randn(1, 2, 3)
+    weight, bias = RelativePrototype(3)(
+        features, ExampleSet.of(features, torch.zeros(1, 2).long(), classes=2)
+    )
+    assert weight.isfinite().all()
+    assert bias.isfinite().all()

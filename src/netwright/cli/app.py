@@ -51,7 +51,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="FAMILY",
-            help="glyphs, omniglot, sine, digit-rules, pendulum and other machines, a folder of pictures, or a CSV or Parquet file.",
+            help="glyphs, omniglot, sine, digit-rules, pendulum and other machines, digits or fashion-mnist (with --sizes), a folder of pictures, or a CSV or Parquet file.",
         ),
     ] = None,
     folder: Annotated[
@@ -59,16 +59,21 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Optimiser steps; by default 5000, for machines 2400.")
+        int | None,
+        typer.Option(help="Optimiser steps; by default 5000, machines 2400, with --sizes 4000."),
     ] = None,
     tasks: Annotated[
-        int | None, typer.Option(help="Tasks per step; by default 16, for machines 128.")
+        int | None,
+        typer.Option(help="Tasks per step; by default 16, for machines 128, with --sizes 8."),
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Peak rate of AdamW.")] = 1e-3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Peak rate of AdamW; by default 0.001, with --sizes 0.003."),
+    ] = None,
     average: Annotated[
         float | None,
         typer.Option(
-            help="Decay of a running average of the weights, such as 0.999; by default none, for machines 0.98."
+            help="Decay of a running average of the weights, such as 0.999; by default none, for machines 0.98, with --sizes 0.99."
         ),
     ] = None,
     patience: Annotated[
@@ -109,6 +114,12 @@ def train(
     ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Hidden widths of a child for vectors; by default 40,40.")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            help="Write networks of many architectures: mlp, residual, conv, recurrent or transformer; see `netwright design`."
+        ),
     ] = None,
     generator: Annotated[
         str | None, typer.Option(help="dense, chunked, low-rank, basis or layer-tokens.")
@@ -152,6 +163,7 @@ def train(
         objective=objective,
         channels=channels,
         hidden=hidden,
+        sizes=sizes,
         threads=threads,
         device=device,
         data_root=data_root,

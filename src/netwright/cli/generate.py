@@ -19,6 +19,8 @@ from netwright.errors import RunError
 from netwright.generated import GeneratedNetwork
 from netwright.hypernetwork import Hypernetwork
 
+_FILES = (".safetensors", ".onnx", ".c")
+
 
 def run_generate(
     run_folder: Path,
@@ -42,7 +44,7 @@ def run_generate(
             support,
             architecture.input_shape,  # type: ignore[attr-defined]
             hypernetwork.preparation,
-            _reader_of(hypernetwork),
+            reader_of(hypernetwork),
         )
         labels = named or labels
     condition = Condition(
@@ -54,8 +56,7 @@ def run_generate(
     started = time.perf_counter()
     network = hypernetwork.generate(condition, labels=labels)
     milliseconds = 1000 * (time.perf_counter() - started)
-    _save(network, out)
-    size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.iterdir())
+    size = save_network(network, out)
     count = 0 if examples is None else int(examples.mask.sum())
     if as_json:
         print_json(
@@ -96,7 +97,7 @@ def run_generate_many(
     """Write the networks of one shard of many tasks, or find that they are there."""
     index, of = _shard(shard)
     hypernetwork, run = trained(run_folder, weights, shifts)
-    condition, ids = conditions_of(many, hypernetwork.preparation, _reader_of(hypernetwork))
+    condition, ids = conditions_of(many, hypernetwork.preparation, reader_of(hypernetwork))
     started = time.perf_counter()
     done = write_shard(
         hypernetwork,
@@ -128,7 +129,8 @@ def run_generate_many(
         print(f"next: the other shards of {of}; netwright.NetworkBank.load({str(out)!r}) reads all")
 
 
-def _reader_of(hypernetwork: Hypernetwork) -> Examples | None:
+def reader_of(hypernetwork: Hypernetwork) -> Examples | None:
+    """What reads support sets, if anything does."""
     return next((part for part in hypernetwork.modules() if isinstance(part, Examples)), None)
 
 
@@ -158,15 +160,31 @@ def _machine(preparation: Mapping[str, Any] | None, context: tuple[str, ...]) ->
     return machine
 
 
-def _save(network: GeneratedNetwork, out: Path) -> None:
-    ending = out.suffix.lower()
-    if ending in (".onnx", ".c"):
-        network.export(out)
-    elif ending == ".safetensors":
-        write_file(out, tensors_to_bytes(network.network.state_dict()))
-    elif ending in ("", ".network"):
-        network.save(out)
-    else:
+def check_out(out: Path) -> None:
+    """Refuse what no network can be saved as, before any is written.
+
+    Raises:
+        RunError: If its ending is another.
+    """
+    if out.suffix.lower() not in (*_FILES, "", ".network"):
         raise RunError(
             f"`--out` is {out}, expected a folder, a .safetensors, an .onnx or a .c file."
         )
+
+
+def save_network(network: GeneratedNetwork, out: Path) -> int:
+    """Save a network as its ending says; how many bytes that made.
+
+    Raises:
+        RunError: If its ending is another.
+        ArtifactError: If it cannot be written, or has no such form.
+    """
+    check_out(out)
+    ending = out.suffix.lower()
+    if ending == ".safetensors":
+        write_file(out, tensors_to_bytes(network.network.state_dict()))
+    elif ending in _FILES:
+        network.export(out)
+    else:
+        network.save(out)
+    return out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.iterdir())

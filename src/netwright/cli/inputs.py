@@ -58,6 +58,45 @@ def support_of(
     return read_support(path, image_size=input_shape[1], channels=input_shape[0])
 
 
+def labelled_rows(path: Path, input_shape: tuple[int, ...], classes: int) -> ExampleSet:
+    """Rows of a data set whose classes are fixed, T = 1.
+
+    Args:
+        path: An .npz with x [N, *] and y [N], or a CSV with a head, the class last and inputs before it.
+        input_shape: Shape of one input.
+        classes: C; y counts from 0.
+
+    Raises:
+        DataError: If it cannot be read, or rows or classes are others.
+    """
+    if path.suffix.lower() == ".csv":
+        try:
+            cells = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{path} cannot be read ({reason}), expected a head and then numbers with commas between, the "
+                "class last."
+            ) from None
+        x, y = torch.from_numpy(cells[:, :-1]), torch.from_numpy(cells[:, -1])
+        if x.shape[1] == np.prod(input_shape):
+            x = x.reshape(len(x), *input_shape)
+    else:
+        arrays = _read_npz(path, "x", "y")
+        x, y = arrays["x"], arrays["y"]
+    if len(x) == 0 or tuple(x.shape[1:]) != input_shape or y.shape != x.shape[:1]:
+        raise DataError(
+            f"{path} has x {list(x.shape)} and y {list(y.shape)}, expected rows of {list(input_shape)} and a class "
+            "for each."
+        )
+    if not torch.equal(y, y.round()) or y.min() < 0 or y.max() >= classes or not x.isfinite().all():
+        raise DataError(
+            f"{path} has classes from {y.min():g} to {y.max():g}, expected whole numbers from 0 to {classes - 1}, and "
+            "inputs that are finite."
+        )
+    return ExampleSet.of(x[None], y.long()[None], classes=classes)
+
+
 def probe_of(path: Path, environment: Environment) -> ExampleSet:
     """A probe of one machine, T = 1, from what was logged of it.
 

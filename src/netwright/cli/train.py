@@ -10,8 +10,9 @@ from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import objective_for
 from netwright.runs import Run
-from netwright.tasks import FAMILIES, TaskFamily
+from netwright.tasks import FAMILIES, Sized, TaskFamily
 from netwright.tasks.columns import TABLE_ENDINGS
+from netwright.tasks.data_set import DATA_SETS
 from netwright.training import (
     Checkpoints,
     TrainingResult,
@@ -26,6 +27,9 @@ from netwright.training import (
 )
 from netwright.training import curves as training_curves
 
+# What is named in a message.
+_SIZES = {"fashion-mnist": "conv"}
+
 
 def run_train(
     source: str | None,
@@ -38,6 +42,7 @@ def run_train(
     objective: str | None,
     channels: int | None,
     hidden: str | None,
+    sizes: str | None,
     threads: int,
     device: str,
     data_root: Path | None,
@@ -66,9 +71,9 @@ def run_train(
     else:
         assert source is not None
         set_threads(threads)
-        record = family_record(source, family_options)
+        record = family_record(source, family_options, sizes)
         family = build_family(record, data_root=data_root)
-        folder = folder or next_folder(str(record["name"]))
+        folder = folder or next_folder(_name_of(record))
         chosen = {name: value for name, value in training.items() if value is not None}
         training = {**default_training(family.shape), **chosen}
         network = _new_hypernetwork(family, training["seed"], hypernetwork, channels, hidden)
@@ -81,13 +86,32 @@ def run_train(
     _report(result, folder, picture, time.monotonic() - started, as_json)
 
 
-def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
+def family_record(source: str, options: dict[str, Any], sizes: str | None = None) -> dict[str, Any]:
     """The record of a task family from what a person typed.
 
+    Args:
+        source: A family, a data set, a machine, or a path.
+        options: Of the family.
+        sizes: Name of a ready space, if tasks are to ask for networks of many architectures.
+
     Raises:
-        RunError: If it is neither a family's name nor a path that is there.
+        RunError: If it is neither a family's name nor a path that is there, or tasks would ask for nothing.
     """
+    if sizes is not None:
+        return {"name": "sized", "family": _family_record(source, options), "space": sizes}
+    record = _family_record(source, options)
+    if record["name"] == "data-set":
+        raise RunError(
+            f"{source} is one data set: there is nothing to write different networks from, expected networks of "
+            f"many architectures. Say which: netwright train {source} --sizes {_SIZES.get(source, 'mlp')}"
+        )
+    return record
+
+
+def _family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
     path = Path(source)
+    if source in DATA_SETS:
+        return {"name": "data-set", "data": source, **options}
     if source in FAMILIES:
         return {"name": source, **options}
     if source in ENVIRONMENTS:
@@ -104,7 +128,7 @@ def family_record(source: str, options: dict[str, Any]) -> dict[str, Any]:
         return {"name": "images", "root": str(path), **options}
     raise RunError(
         f"{source!r} is no task family and no path that is there, expected one of "
-        f"{sorted([*FAMILIES, *ENVIRONMENTS])}, a folder of pictures, or a .csv or .parquet file."
+        f"{sorted([*FAMILIES, *ENVIRONMENTS, *DATA_SETS])}, a folder of pictures, or a .csv or .parquet file."
     )
 
 
@@ -115,9 +139,23 @@ def _new_hypernetwork(
     channels: int | None,
     hidden: str | None,
 ) -> Hypernetwork:
+    if isinstance(family, Sized):
+        if channels is not None or hidden is not None:
+            raise RunError(
+                "`--channels` and `--hidden` say what one network looks like, and `--sizes` asks for networks of "
+                "many architectures, expected one of the two. Leave the others out."
+            )
+        return make_hypernetwork(family.shape, seed=seed, child=family.space.smallest(), **options)
     widths = None if hidden is None else parse_widths(hidden)
     child = default_child(family.shape, channels=channels, hidden=widths)
     return make_hypernetwork(family.shape, seed=seed, child=child, **options)
+
+
+def _name_of(record: dict[str, Any]) -> str:
+    """What a run's folder is called after."""
+    if record["name"] == "sized":
+        return f"{_name_of(record['family'])}-{record['space']}"
+    return str(record.get("data", record["name"]))
 
 
 def parse_widths(hidden: str) -> tuple[int, ...]:

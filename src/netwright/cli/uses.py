@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.root import Json, RunFolder, Shifts, Weights, app
+from netwright.cli.root import DataRoot, Json, RunFolder, Shifts, Weights, app
 
 
 @app.command()
@@ -61,6 +61,80 @@ def generate(
         run_generate(
             run, support, describe, tuple(context or ()), out, weights=weights, shifts=shifts, as_json=as_json
         )  # fmt: skip
+
+
+@app.command()
+def design(
+    run: RunFolder,
+    support: Annotated[
+        Path | None,
+        typer.Option(help="Folder of <class>/pictures, a CSV or Parquet, or .npz with x and y."),
+    ] = None,
+    describe: Annotated[
+        str | None, typer.Option(help="What the network should do, in words; needs --held-out.")
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows to choose by, as --support or, for runs on a data set, .npz or CSV; by default the support "
+            "set held out in turn, or the data set's validation rows."
+        ),
+    ] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Of the weights in float32.")] = None,
+    max_parameters: Annotated[int | None, typer.Option(help="Numbers of the network.")] = None,
+    max_flops: Annotated[int | None, typer.Option(help="Per input; a multiply-add is two.")] = None,
+    max_activation_bytes: Annotated[
+        int | None, typer.Option(help="Most that is alive at once while one input is run.")
+    ] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option(help="Most milliseconds per input, measured on this machine.")
+    ] = None,
+    candidates: Annotated[int, typer.Option(help="Architectures that are tried.")] = 200,
+    method: Annotated[str, typer.Option(help="evolution, random, tpe or nsga2.")] = "evolution",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Costs that the front is about: of bytes, parameters, flops, activation_bytes, latency_ms."
+        ),
+    ] = "bytes,flops",
+    polish: Annotated[
+        int, typer.Option(help="Gradient steps for the best five, kept where they help.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Decides what is proposed and held out.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to make, or a file: .safetensors, .onnx or .c; by default network in the folder."
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="A .png or .svg; by default front.png in the folder.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where candidates are kept; by default runs/design-N.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this folder, all else as it was.")
+    ] = None,
+    weights: Weights = "best",
+    shifts: Shifts = None,
+    data_root: DataRoot = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The best network under a budget: architectures proposed, each written in one pass, ranked: `netwright design RUN --support photos --max-bytes 4096`."""
+    from netwright.cli.design import run_design
+
+    run_design(
+        run, support=support, describe=describe, held_out=held_out,
+        limits={
+            "bytes": max_bytes, "parameters": max_parameters, "flops": max_flops,
+            "activation_bytes": max_activation_bytes,
+        },
+        latency_ms=latency_ms, method=method, candidates=candidates, seed=seed, by=by, polish=polish,
+        out=out, picture=picture, folder=folder, resume=resume, weights=weights, shifts=shifts,
+        data_root=data_root, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
 
 
 @app.command()

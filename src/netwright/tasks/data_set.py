@@ -15,10 +15,12 @@ from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
 from netwright.tasks.data import find_folder
 
 Name = Literal["digits", "fashion-mnist"]
+DATA_SETS: tuple[str, ...] = get_args(Name)
 _FASHION = {
     "train": ("train15000-images-idx3-ubyte.gz", "train15000-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
+_NOISE = {"digits": 0.3}
 _CLOTHES = (
     "t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
 )  # fmt: skip
@@ -36,7 +38,8 @@ class DataSet(TaskFamily):
             10,000 test pictures of 28 x 28 (MIT), which must be there.
         queries: Rows per training task.
         most: Most rows of a validation or test task.
-        noise: Standard deviation of noise on training inputs, which have a spread of about 1: small data sets are learned by heart without.
+        noise: Standard deviation of noise on training inputs, which have a spread of about 1; by default 0.3 for
+            `digits`, which are few and would be learned by heart, and none for larger sets.
         data_root: Folder with the data sets.
 
     Raises:
@@ -50,16 +53,15 @@ class DataSet(TaskFamily):
         *,
         queries: int = 64,
         most: int = 2_000,
-        noise: float = 0.0,
+        noise: float | None = None,
         data_root: str | Path | None = None,
     ) -> None:
-        if data not in get_args(Name):
-            raise DataError(
-                f"Data set {data!r} is not known, expected one of {list(get_args(Name))}."
-            )
+        if data not in DATA_SETS:
+            raise DataError(f"Data set {data!r} is not known, expected one of {list(DATA_SETS)}.")
         for what, value in (("queries", queries), ("most", most)):
             if not isinstance(value, int) or value < 1:
                 raise DataError(f"`{what}` is {value!r}, expected a whole number of at least 1.")
+        noise = _NOISE.get(data, 0.0) if noise is None else noise
         if not 0 <= noise < float("inf"):
             raise DataError(f"`noise` is {noise!r}, expected a number of at least 0.")
         self.data, self.queries, self.most, self.noise = data, queries, most, noise
@@ -145,4 +147,4 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-__all__ = ["DataSet"]
+__all__ = ["DATA_SETS", "DataSet"]

@@ -13,6 +13,7 @@ from netwright.conditions import Architectures
 from netwright.errors import DataError
 from netwright.rng import stream
 from netwright.tasks.base import Split, TaskBatch, TaskFamily, check_split
+from netwright.tasks.ready_space import ready_space
 from netwright.tasks.transfer import family_of
 
 
@@ -24,7 +25,7 @@ class Sized(TaskFamily):
 
     Args:
         family: Record of a family, {"name": name in `FAMILIES`, **options}.
-        space: Record of a `SearchSpace`, or a space.
+        space: Record of a `SearchSpace`, or a space, or the name of a ready one (`ready_space`).
         each: How many tasks of a batch share an architecture.
         pool: How many training architectures there are, drawn once: what is made for each is kept. 0 draws new ones in
             every step.
@@ -39,7 +40,7 @@ class Sized(TaskFamily):
         self,
         *,
         family: Mapping[str, Any],
-        space: Mapping[str, Any] | SearchSpace,
+        space: Mapping[str, Any] | SearchSpace | str,
         each: int = 1,
         pool: int = 1_000,
         data_root: str | Path | None = None,
@@ -51,9 +52,11 @@ class Sized(TaskFamily):
                 )
         self._record = dict(family)
         self.family = family_of(family, data_root)
+        inner = self.family.shape
+        if isinstance(space, str):
+            space = ready_space(space, inner)
         self.space = space if isinstance(space, SearchSpace) else SearchSpace.from_record(space)
         self.each, self.pool = each, pool
-        inner = self.family.shape
         smallest = self.space.smallest()
         if smallest.input_shape != inner.x:
             raise DataError(

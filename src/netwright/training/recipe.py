@@ -78,6 +78,12 @@ def default_training(shape: TaskShape) -> dict[str, Any]:
             "steps": 2_400, "tasks": 128, "validate_every": 240, "validation_tasks": 100,
             "warm_up": 20, "weight_decay": 0.0, "average": 0.98,
         }  # fmt: skip
+    if "architecture" in shape.sources:
+        # Each task of a step is a network of its own to run: fewer, and larger steps, averaged.
+        return {
+            "steps": 4_000, "tasks": 8, "validate_every": 500, "validation_tasks": 60,
+            "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "weight_decay": 0.03,
+        }  # fmt: skip
     return {"steps": 5_000, "tasks": 16, "validate_every": 500}
 
 
@@ -104,6 +110,11 @@ def default_generator(shape: TaskShape) -> str:
     if "architecture" in shape.sources:
         return "graph"
     return "layer-tokens" if len(shape.x) == 3 else "dense"
+
+
+def default_head_is_anchor(shape: TaskShape) -> bool:
+    """Whether rows of class heads are to be closed forms alone."""
+    return "architecture" in shape.sources and shape.kind == "exchangeable-classes"
 
 
 def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
@@ -136,9 +147,15 @@ def make_hypernetwork(
 ) -> Hypernetwork:
     """A hypernetwork for a family's tasks, its initial weights decided by `seed` alone.
 
+    Where tasks ask for architectures and have classes of their own, class rows are the anchor's alone by default, in
+    units of the features: learned ones would be of one width.
+
     Raises:
         RunError: If an option is unknown or does not fit.
     """
+    if head is None and default_head_is_anchor(shape):
+        head = "anchor-only"
+        generator_options.setdefault("anchor", "relative-prototype")
     with seeded_weights(seed):
         return Hypernetwork(
             Child(child or default_child(shape)),
