@@ -47,7 +47,9 @@ def draw(found: Design, path: str | Path) -> Path:
     for panel in panels:
         handles, names = panel.get_legend_handles_labels()
         told.update(zip(names, handles, strict=True))
-    figure.legend(told.values(), told.keys(), loc="outside upper center", ncols=len(told), frameon=False)
+    figure.legend(
+        told.values(), told.keys(), loc="outside upper center", ncols=len(told), frameon=False
+    )
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=150)
     write_file(path, file.getvalue())
