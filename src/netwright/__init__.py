@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         errors,
         generators,
         objectives,
+        search,
         tasks,
     )
     from netwright.bank import NetworkBank
@@ -67,6 +68,7 @@ _ROOMS = (
     "errors",
     "generators",
     "objectives",
+    "search",
     "tasks",
 )
 
@@ -101,6 +103,7 @@ __all__ = [
     "load_network",
     "make_hypernetwork",
     "objectives",
+    "search",
     "tasks",
     "train",
 ]

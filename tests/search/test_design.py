@@ -256,7 +256,21 @@ def test_a_share_at_its_end_is_no_certainty():
         ({"limits": Limits(bytes=500)}, RunError, r"at most 500 bytes: the smallest has 1,240"),
         ({"limits": Limits(flops=9)}, RunError, r"at most 9 flops: the smallest has 592"),
         ({"held_out": None}, ConditionError, "no support set and no held-out rows"),
-        ({"space": mlp_space(8, outputs=10)}, ConditionError, r"Rows have inputs of shape \(64,\)"),
+        (
+            {"space": mlp_space(8, outputs=10)},
+            ConditionError,
+            r"Rows of `held_out` have inputs of shape \(64,\) and networks of the space read \(8,\)",
+        ),
+        (
+            {"condition": rows("train", 9)},
+            ConditionError,
+            r"has \['examples'\], which this hypernetwork does not read",
+        ),
+        (
+            {"rows": rows("train", 9).rows(torch.tensor([0, 0]))},
+            ConditionError,
+            "`rows` is of 2 tasks, expected one",
+        ),
         (
             {"space": mlp_space(64, outputs=10, activations=["silu"])},
             NetwrightError,

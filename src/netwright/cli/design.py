@@ -284,8 +284,9 @@ def _print(
 
 
 def _interval(tried: Tried) -> str:
-    ends = "" if tried.low is None else f" [{tried.low:.4g}, {tried.high:.4g}]"
-    return f"{tried.value:.4g}{ends}"
+    digits = ".4f" if tried.metric == "accuracy" else ".4g"
+    ends = "" if tried.low is None else f" [{tried.low:{digits}}, {tried.high:{digits}}]"
+    return f"{tried.value:{digits}}{ends}"
 
 
 __all__ = ["run_design", "short", "space_of"]

@@ -217,6 +217,8 @@ def _report(
     if picture is not None:
         print(f"curves: {picture}")
     print(f"next: netwright evaluate {folder}")
+    if result.run.family["name"] == "sized":
+        print(f"or:   netwright design {folder} --max-bytes 4096")
 
 
 __all__ = ["family_record", "parse_options", "parse_widths", "run_train"]

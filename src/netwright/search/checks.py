@@ -1,10 +1,10 @@
 """What is refused before a search begins."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 
 from netwright.architectures import Limits, SearchSpace
-from netwright.conditions import Architectures, Condition, ExampleSet
+from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.search.tried import COSTS
@@ -39,32 +39,51 @@ def check_condition(
     hypernetwork: Hypernetwork,
     space: SearchSpace,
     condition: Condition,
-    held_out: ExampleSet | None,
+    rows: Mapping[str, ExampleSet | None],
 ) -> None:
     """Refuse conditions and rows that do not fit the hypernetwork or the space.
 
+    Args:
+        hypernetwork: What is to write.
+        space: What it is to write.
+        condition: What from.
+        rows: Further rows, by what a caller calls them.
+
     Raises:
         RunError: If the hypernetwork writes one architecture only.
-        ConditionError: If the condition is of several tasks, or rows have other inputs than the space.
+        ConditionError: If the condition has what is not read, something is of several tasks, or rows have other
+            inputs than the space.
     """
-    smallest = space.smallest()
-    wanted = replace(condition, architecture=Architectures([smallest]))
-    if wanted.tasks != 1 or (condition.present() and condition.tasks != 1):
-        raise ConditionError(
-            "The condition is of several tasks, expected one. Search for each by itself."
-        )
-    wanted.check()
-    rows = held_out if held_out is not None else condition.examples
-    if rows is not None and rows.x.shape[2:] != smallest.input_shape:
-        raise ConditionError(
-            f"Rows have inputs of shape {tuple(rows.x.shape[2:])} and networks of the space read "
-            f"{smallest.input_shape}, expected one shape. Give rows of the task that the space is for."
-        )
-    if "architecture" not in hypernetwork.conditioner.reads:
+    reads = hypernetwork.conditioner.reads
+    if "architecture" not in reads:
         raise RunError(
             f"The hypernetwork writes one architecture, {hypernetwork.child.architecture}, expected one that reads "
             "which to write. Train it on a `Sized` family: netwright train FAMILY --sizes mlp"
         )
+    if unread := sorted(condition.present().keys() - set(reads)):
+        raise ConditionError(
+            f"The condition has {unread}, which this hypernetwork does not read; it reads {list(reads)}. Leave it "
+            "out; rows to choose by are `held_out`, rows to polish on `rows`."
+        )
+    sets = {"condition": condition.examples, **rows}
+    shape = space.smallest().input_shape
+    for name, each in sets.items():
+        if each is None:
+            continue
+        if tuple(each.x.shape[2:]) != shape:
+            raise ConditionError(
+                f"Rows of `{name}` have inputs of shape {tuple(each.x.shape[2:])} and networks of the space read "
+                f"{shape}, expected one shape. Give rows of the task that the space is for."
+            )
+    tasks = {name: each.tasks for name, each in sets.items() if each is not None}
+    if condition.present():
+        condition.check()
+        tasks["condition"] = condition.tasks
+    for name, count in tasks.items():
+        if count != 1:
+            raise ConditionError(
+                f"`{name}` is of {count} tasks, expected one. Search for each task by itself."
+            )
 
 
 def check_options(

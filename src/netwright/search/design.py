@@ -127,7 +127,12 @@ def design(
     was_training = hypernetwork.training
     try:
         hypernetwork.eval()
-        check_condition(hypernetwork, space, condition, held_out)
+        check_condition(hypernetwork, space, condition, {"held_out": held_out, "rows": rows})
+        if polish and rows is None and condition.examples is None:
+            raise RunError(
+                "There is nothing to polish on: the task has no support set, expected `rows` to learn from, or "
+                "`polish` (--polish) left out."
+            )
         folds = (
             given_rows(condition, held_out)
             if held_out is not None
@@ -147,32 +152,18 @@ def design(
             "seed": seed,
         }
         record = None if folder is None else SearchRecord(folder, what, resume=resume)
-        measures = latency_ms is not None or LATENCY in by
-        tried: list[Tried] = []
-        for number in range(candidates):
-            architecture = proposals.propose(tried)
-            if architecture is None:
-                break
-            there = record.there[number] if record and number < len(record.there) else None
-            if there is None:
-                there = _try(hypernetwork, Tried(number, architecture), folds, measures, latency_ms)
-                if record is not None:
-                    record.add(there)
-            elif there.architecture != architecture:
-                raise RunError(
-                    f"{folder} was searched by another version: candidate {number} is proposed otherwise now. Start "
-                    "in a new folder."
-                )
-            tried.append(there)
-            say(there)
+
+        def judge(number: int, architecture: Architecture) -> Tried:
+            one = Tried(number, architecture)
+            return _try(hypernetwork, one, folds, latency_ms, measures=LATENCY in by)
+
+        tried = _search(proposals, judge, candidates, record, say)
         if not tried:
             raise writable.reason or RunError(f"No {space.family} of the space was found.")
         usable = _usable(tried)
+        learns = rows if rows is not None else condition.examples
         if polish:
-            learns = rows if rows is not None else condition.examples
             usable = polish_best(hypernetwork, usable, folds, rows, polish, seed)
-        else:
-            learns = None
         front = _front(usable, by)
         chosen = max(front, key=lambda each: each.merit)
         network = _network(hypernetwork, chosen, condition, learns, seed, tuple(labels))
@@ -209,10 +200,45 @@ class _Writable:
         return True
 
 
+def _search(
+    proposals: Proposals,
+    judge: Callable[[int, Architecture], Tried],
+    candidates: int,
+    record: SearchRecord | None,
+    say: Callable[[Tried], None],
+) -> list[Tried]:
+    """Propose, and judge what the record does not hold, until there are so many or no others."""
+    tried: list[Tried] = []
+    for number in range(candidates):
+        architecture = proposals.propose(tried)
+        if architecture is None:
+            break
+        if record is None:
+            found = judge(number, architecture)
+        elif number < len(record.there):
+            found = record.there[number]
+            if found.architecture != architecture:
+                raise RunError(
+                    f"{record.folder} was searched by another version: candidate {number} is proposed otherwise now. "
+                    "Start in a new folder."
+                )
+        else:
+            found = judge(number, architecture)
+            record.add(found)
+        tried.append(found)
+        say(found)
+    return tried
+
+
 def _try(
-    hypernetwork: Hypernetwork, tried: Tried, folds: Folds, measures: bool, most_ms: float | None
+    hypernetwork: Hypernetwork,
+    tried: Tried,
+    folds: Folds,
+    most_ms: float | None,
+    *,
+    measures: bool,
 ) -> Tried:
-    if measures:
+    if measures or most_ms is not None:
         took = measured(tried.architecture)
         tried = replace(tried, latency_ms=took)
         if most_ms is not None and took > most_ms:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from netwright.child import Child
 from netwright.conditions import Condition, ExampleSet
-from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
 from netwright.objectives import OBJECTIVES, Objective
 from netwright.rng import stream
@@ -77,18 +76,11 @@ def polish_best(
         rows: What they learn from, T = 1; by default what they are written from.
         steps: Of each.
         seed: Decides which rows.
-
-    Raises:
-        RunError: If there are no rows to learn from.
     """
     learns = folds.condition.examples
     if rows is not None:
         learns = expanded(Condition(examples=rows), folds.folds).examples
-    if learns is None:
-        raise RunError(
-            "There is nothing to polish on: the task has no support set, expected `rows` to learn from, or "
-            "`polish` (--polish) left out."
-        )
+    assert learns is not None
     objective = objective_of(folds.held_out)
     better: dict[int, Tried] = {}
     for one in sorted(usable, key=lambda each: each.merit, reverse=True)[:BEST]:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 FARTHEST = 3.0
 # Transitions that a policy is rewritten from, under way: of late, and not of before a change. Of a machine that does its task no
 # longer, those since so many steps before it ceased to.
-WINDOW = 8
+WINDOW = 4
 # And never more than so many.
 LONGEST = 32
 
