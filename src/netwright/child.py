@@ -1,7 +1,8 @@
 """A child: any module as a pure function of the parameters that a hypernetwork writes."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
@@ -375,6 +376,15 @@ def _without_head(template: nn.Module, class_head: str) -> nn.Module:
     parent, _, leaf = class_head.rpartition(".")
     setattr(body.get_submodule(parent), leaf, nn.Identity())
     return body
+
+
+@lru_cache(maxsize=4096)
+def child_of(architecture: Hashable, precision: Precision = "float32") -> Child:
+    """The child of an architecture; of the last thousands it is kept, and not to be changed."""
+    # Its initial numbers are never used: none may come out of the caller's random state.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Child(architecture, precision=precision)  # type: ignore[arg-type]
 
 
 def check_supported(module: nn.Module) -> None:

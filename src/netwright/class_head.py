@@ -12,7 +12,7 @@ from netwright.anchors import ANCHORS
 from netwright.child import Child
 from netwright.conditioners import Embedding
 from netwright.conditions import Condition
-from netwright.errors import ConditionError
+from netwright.errors import ConditionError, ShapeError
 from netwright.generators.base import scale_of, unit_linear
 
 # Of more examples, all tasks together, features are computed in parts, each of about AT_ONCE.
@@ -100,6 +100,32 @@ class ClassHead(nn.Module):
             spec.name: row.reshape(*row.shape[:2], *spec.shape[1:])
             for spec, row in zip(self.space.tensors, rows, strict=True)
         }
+
+
+def class_head_for(head: ClassHead | None, own: Child, child: Child) -> ClassHead | None:
+    """The class head that was made for one child, for another.
+
+    Args:
+        head: What was made; None if the child that it was made for has no classes of its own.
+        own: The child that it was made for.
+        child: The other.
+
+    Raises:
+        ShapeError: If it has learned rows, and those of the child are of another length, or if the child has other rows.
+    """
+    there, wanted = (
+        [(spec.name, spec.shape[1:]) for spec in each.space.tensors if spec.has_class_axis]
+        for each in (own, child)
+    )
+    if there == wanted:
+        return head
+    leaves = [[name.rpartition(".")[2] for name, _ in each] for each in (there, wanted)]
+    if head is None or head.residual is not None or leaves[0] != leaves[1]:
+        raise ShapeError(
+            f"The child has class rows {wanted}, expected {there}. Keep the width of what the head reads, or train with "
+            'head="anchor-only", which has no rows of its own.'
+        )
+    return head.for_child(child)
 
 
 def _features(child: Child, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

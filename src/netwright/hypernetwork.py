@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,13 +11,12 @@ from torch import Tensor, nn
 from netwright.anchors import ANCHORS
 from netwright.architectures import Architecture, to_record
 from netwright.architectures import from_record as architecture_from_record
-from netwright.child import Child
-from netwright.class_head import ClassHead, Head
+from netwright.child import Child, child_of
+from netwright.class_head import ClassHead, Head, class_head_for
 from netwright.conditioners import CONDITIONERS, Compose, Conditioner, Embedding
 from netwright.conditions import Condition, ExampleSet
 from netwright.ensemble import Averages, GeneratedEnsemble
-from netwright.errors import RunError, ShapeError
-from netwright.execution import Precision
+from netwright.errors import RunError
 from netwright.generated import GeneratedNetwork, Provenance, condition_digest, weights_digest
 from netwright.generators import (
     GENERATORS,
@@ -303,7 +301,7 @@ class Hypernetwork(Writer):
         body = child.space.select(lambda spec: not spec.has_class_axis)
         other = copy.copy(self)
         other._modules = dict(self._modules)
-        other.class_head = _class_head_for(self, child)
+        other.class_head = class_head_for(self.class_head, self.child, child)
         other.generator = (
             self.generator.for_graph(body, requested_graph(child.architecture or child.template))
             if isinstance(self.generator, Graph)
@@ -320,7 +318,7 @@ class Hypernetwork(Writer):
         """
         if architecture == self.child.architecture:
             return self
-        child = _child_of(architecture, self.child.precision)
+        child = child_of(architecture, self.child.precision)
         if child.training != self.training:
             child.train(self.training)
         return self.for_child(child)
@@ -476,38 +474,6 @@ class Hypernetwork(Writer):
             labels=labels,
             preparation=self.preparation,
         )
-
-
-@lru_cache(maxsize=4096)
-def _child_of(architecture: Hashable, precision: Precision) -> Child:
-    # Its initial numbers are never used: none may come out of the caller's random state.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return Child(architecture, precision=precision)  # type: ignore[arg-type]
-
-
-def _class_head_for(hypernetwork: Hypernetwork, child: Child) -> ClassHead | None:
-    """The class head of a hypernetwork, for another child.
-
-    Raises:
-        ShapeError: If it has learned rows, and those of the child are of another length.
-    """
-    head = hypernetwork.class_head
-    rows = [spec for spec in child.space.tensors if spec.has_class_axis]
-    own = [spec for spec in hypernetwork.child.space.tensors if spec.has_class_axis]
-    leaves = [spec.name.rpartition(".")[2] for spec in rows]
-    fits = [(r.name, r.shape[1:]) for r in rows] == [(r.name, r.shape[1:]) for r in own]
-    if not fits and (
-        head is None
-        or leaves != [s.name.rpartition(".")[2] for s in own]
-        or head.residual is not None
-    ):
-        raise ShapeError(
-            f"The child has class rows {[(r.name, r.shape[1:]) for r in rows]}, expected "
-            f"{[(r.name, r.shape[1:]) for r in own]}. Keep the width of what the head reads, or train with "
-            'head="anchor-only", which has no rows of its own.'
-        )
-    return head if head is None or fits else head.for_child(child)
 
 
 def _conditioner_of(
