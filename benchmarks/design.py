@@ -25,7 +25,7 @@ from records import Row, write_rows
 BUDGETS = (4, 32)  # kB
 COMMAND = "python benchmarks/design.py --run runs/digits-mlp-1"
 METHODS = ("random", "evolution", "nsga2", "tpe")
-# TPE takes half a minute of its own for each search.
+# TPE takes far longer than all else.
 SLOW = {"tpe": 2}
 
 
@@ -102,7 +102,7 @@ def main() -> None:
                 row(f"{name}-front", fronts, "share", cpu, f"{note}: mean over log bytes of the best accuracy on these rows"),
                 row(f"{name}-cost", spent, "CPU-s", cpu, f"{note}: one search", higher=False),
             ]  # fmt: skip
-    write_rows("design", rows)
+            write_rows("design", rows)
 
 
 if __name__ == "__main__":

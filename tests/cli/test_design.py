@@ -187,3 +187,21 @@ def test_mistakes_of_training_are_one_line(run, arguments, message):
     assert code == 1
     assert len(err.splitlines()) == 1
     assert re.search(message, err)
+
+
+def test_values_are_scored_by_their_error(run, tmp_path):
+    quick = ("--steps", 12, "--tasks", 4, "--quiet")
+    assert run("train", "sine", "--sizes", "mlp", *quick)[0] == 0
+    x = np.linspace(-3, 3, 12)[:, None]
+    np.savez(tmp_path / "wave.npz", x=x, y=np.sin(x))
+    code, out, err = run(
+        "design", "runs/sine-mlp-1", "--support", "wave.npz", "--max-bytes", 600, *QUICK, "--json"
+    )
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["chosen"]["metric"] == "mse"
+    assert found["folds"] == 5
+    # From the fewest bytes on, ever smaller errors.
+    errors = [each["value"] for each in found["front"]]
+    assert min(errors) == found["chosen"]["value"]
+    assert all(each["cost"]["bytes"] <= 600 for each in found["front"])

@@ -20,8 +20,9 @@ from netwright.rng import derive_seed, stream
 from netwright.search.proposals import Allows, Proposals
 from netwright.search.tried import Tried
 
-# What a sampler is asked for until something new within the limits is among it; then there is a draw.
-_ASKS = 20
+# How often a sampler is asked until something new within the limits is among it; then there is a draw. More would make
+# TPE slow, whose cost grows with all that it was told.
+_ASKS = 5
 # Stands for the score of what is beyond the limits, or did not come to one.
 _WORST = -1e9
 

@@ -88,7 +88,7 @@ def _panel(panel: Any, found: Design, unit: str) -> None:
     panel.set_xscale("log")
     _round_ticks(panel)
     if is_share:
-        _spread_low(panel, [score(each) for each in [*others, *front]])
+        _spread(panel, [score(each) for each in others], [score(each) for each in front])
     panel.set_xlabel(_UNITS[unit], fontsize=11)
     panel.set_ylabel("accuracy, %" if is_share else "mean squared error", fontsize=11)
     panel.tick_params(labelsize=10)
@@ -113,11 +113,12 @@ def _steps(
     return xs, ys
 
 
-def _spread_low(panel: Any, scores: list[float]) -> None:
-    """Leave out the lowest tenth where it would press all others together; the front is never that low."""
-    ordered = sorted(scores)
-    low, high = ordered[len(ordered) // 10], ordered[-1]
-    panel.set_ylim(max(ordered[0], low - 0.6 * (high - low)) - 0.04 * (high - low) - 0.1, None)
+def _spread(panel: Any, others: list[float], front: list[float]) -> None:
+    """Leave out the worst of what is not on the front, where it would press all others together."""
+    tenth = sorted(others)[len(others) // 10]
+    least = max(min(others), tenth - 0.6 * (max(front) - tenth))
+    span = max(front) - min([*front, least])
+    panel.set_ylim(min([*front, least]) - 0.05 * span - 0.1, None)
 
 
 def _round_ticks(panel: Any) -> None:
