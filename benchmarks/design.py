@@ -1,7 +1,7 @@
 """Ways to propose architectures, for the same hypernetwork, budget and number of candidates.
 
-    netwright train digits --sizes mlp --folder runs/digits-mlp-1
-    python benchmarks/design.py --run runs/digits-mlp-1
+netwright train digits --sizes mlp --folder runs/digits-mlp-1
+python benchmarks/design.py --run runs/digits-mlp-1
 """
 
 import argparse
@@ -48,7 +48,9 @@ def volume(found: Design, budget: int) -> float:
     return float(np.dot(np.diff(edges), best) / (edges[-1] - edges[0]))
 
 
-def row(name: str, values: list[float], unit: str, cpu: float, note: str, *, higher: bool = True) -> Row:
+def row(
+    name: str, values: list[float], unit: str, cpu: float, note: str, *, higher: bool = True
+) -> Row:
     """The mean over seeds, with the least and the largest."""
     each = ", ".join(f"{v:.4g}" for v in values)
     return Row(

@@ -107,6 +107,8 @@ def test_relative_prototypes_are_the_same_in_any_unit(support):
 
 def test_relative_prototypes_of_one_class_are_finite():
     features = torch.randn(1, 2, 3)
-    weight, bias = RelativePrototype(3)(features, ExampleSet.of(features, torch.zeros(1, 2).long(), classes=2))
+    weight, bias = RelativePrototype(3)(
+        features, ExampleSet.of(features, torch.zeros(1, 2).long(), classes=2)
+    )
     assert weight.isfinite().all()
     assert bias.isfinite().all()

@@ -30,7 +30,9 @@ def test_a_search_leaves_a_network_a_picture_and_all_candidates(searched, tmp_pa
     front = re.findall(r"(0\.\d+) \[.*?\]\s+([\d,]+)\s+([\d,]+)", searched)
     assert front
     assert all(int(size.replace(",", "")) <= 5000 for _, size, _ in front)
-    assert re.search(r"the chosen one on 359 test rows, which had no part in it: 0\.\d+ \[", searched)
+    assert re.search(
+        r"the chosen one on 359 test rows, which had no part in it: 0\.\d+ \[", searched
+    )
     with Image.open(folder / "front.png") as picture:
         assert picture.size[0] >= 800
     network = nw.load_network(folder / "network")
@@ -49,7 +51,9 @@ def test_it_goes_on_where_it_was_stopped(run, digits_run, tmp_path):
     code, out, err = run("design", digits_run, *limits, *QUICK, "--json", "--resume", "b")
     assert code == 0, err
     resumed = json.loads(out)
-    assert [e["architecture"] for e in resumed["front"]] == [e["architecture"] for e in whole["front"]]
+    assert [e["architecture"] for e in resumed["front"]] == [
+        e["architecture"] for e in whole["front"]
+    ]
     assert resumed["chosen"]["value"] == whole["chosen"]["value"]
     assert resumed["test"] == whole["test"]
     a, b = ((tmp_path / f / "network/model.safetensors").read_bytes() for f in "ab")
@@ -102,9 +106,7 @@ def test_training_with_sizes_records_the_space(run, tmp_path):
     quick = ("--steps", 8, "--tasks", 4, "--quiet")
     code, _, err = run("train", "digits", "--sizes", "residual", *quick, "--json")
     assert code == 0, err
-    record = json.loads(
-        Checkpoints(tmp_path / "runs/digits-residual-1").newest().files["run.json"]
-    )
+    record = json.loads(Checkpoints(tmp_path / "runs/digits-residual-1").newest().files["run.json"])
     assert record["family"]["family"] == {"name": "data-set", "data": "digits"}
     assert record["family"]["space"]["family"] == "residual"
     assert record["training"]["learning_rate"] == 3e-3
@@ -123,11 +125,17 @@ def test_classes_of_their_own_get_rows_that_fit_any_width(run, tmp_path, picture
     [
         (["--max-bytes", 500], "No mlp of the space has at most 500 bytes: the smallest has 1,240"),
         (["--method", "guess"], "Method 'guess' is not known, expected one of"),
-        (["--support", "x.npz"], "written from their architecture alone, expected neither --support"),
+        (
+            ["--support", "x.npz"],
+            "written from their architecture alone, expected neither --support",
+        ),
         (["--held-out", "none.npz"], "none.npz cannot be read as .npz"),
         (["--held-out", "none.csv"], "none.csv cannot be read"),
         (["--held-out", "small.npz"], r"has x \[3, 8\] and y \[3\], expected rows of \[64\]"),
-        (["--held-out", "classes.npz"], "has classes from 0 to 11, expected whole numbers from 0 to 9"),
+        (
+            ["--held-out", "classes.npz"],
+            "has classes from 0 to 11, expected whole numbers from 0 to 9",
+        ),
         (["--out", "net.txt"], "`--out` is net.txt, expected a folder"),
         (["--picture", "front.pdf"], "`--picture` is front.pdf, expected a .png or an .svg"),
         (["--by", "weight"], "`by` is 'weight', expected some of"),

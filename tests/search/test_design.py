@@ -46,7 +46,12 @@ def support(classes: int = 2, shots: int = 3) -> ExampleSet:
 @pytest.fixture(scope="module")
 def found(hypernetwork, validation):
     return design(
-        hypernetwork, SPACE, limits=LIMITS, held_out=validation, candidates=50, labels=[*"0123456789"]
+        hypernetwork,
+        SPACE,
+        limits=LIMITS,
+        held_out=validation,
+        candidates=50,
+        labels=[*"0123456789"],
     )
 
 
@@ -93,7 +98,9 @@ def test_the_hypernetwork_is_left_as_it_was(hypernetwork, validation):
     state = torch.get_rng_state()
     hypernetwork.train()
     try:
-        design(hypernetwork, SPACE, held_out=validation, candidates=2, polish=2, rows=rows("train", 80))
+        design(
+            hypernetwork, SPACE, held_out=validation, candidates=2, polish=2, rows=rows("train", 80)
+        )
         assert hypernetwork.training
     finally:
         hypernetwork.eval()
@@ -192,7 +199,9 @@ def test_latency_is_a_limit_and_a_cost(hypernetwork, validation):
     for one in found.front:
         better = [each for each in found.tried if each.merit > one.merit]
         assert all(each.latency_ms > one.latency_ms for each in better)
-    with pytest.raises(RunError, match=r"None of 6 candidates can be used.*The fastest takes .* ms"):
+    with pytest.raises(
+        RunError, match=r"None of 6 candidates can be used.*The fastest takes .* ms"
+    ):
         design(hypernetwork, SPACE, **asked, latency_ms=1e-9)
     assert latency_ms(SPACE.smallest()) > 0
 
@@ -282,7 +291,9 @@ def test_hypernetworks_of_one_architecture_are_refused(validation):
     inner = digits().family
     shape = replace(inner.shape, sources=("description",))
     plain = nw.make_hypernetwork(shape, seed=0, child=SPACE.smallest(), size=16)
-    with pytest.raises(RunError, match=r"writes one architecture, .*netwright train FAMILY --sizes"):
+    with pytest.raises(
+        RunError, match=r"writes one architecture, .*netwright train FAMILY --sizes"
+    ):
         design(plain, SPACE, held_out=validation, candidates=1)
 
 

@@ -76,7 +76,9 @@ def test_spaces_of_which_not_every_combination_exists(method, space):
     def judge(number, architecture):
         return Tried(number, architecture, value=0.5, loss=1.0)
 
-    found = [e.architecture for e in proposed(method, 12, space=space, limits=Limits(), judge=judge)]
+    found = [
+        e.architecture for e in proposed(method, 12, space=space, limits=Limits(), judge=judge)
+    ]
     assert len(set(found)) == 12
     assert all(each in space for each in found)
 
@@ -100,9 +102,13 @@ def test_evolution_breeds_from_the_last_ones_alone():
     old = Tried(0, best, value=1.0, loss=0.0)
     others = [replace(judged(i, each.architecture), value=0.5, loss=1.0)
               for i, each in enumerate(proposed("random", 30)[1:], 1)]  # fmt: skip
-    evolution = Evolution(SPACE, Limits(), seed=0, population=len(others), crossover=0.0, tournament=200)
+    evolution = Evolution(
+        SPACE, Limits(), seed=0, population=len(others), crossover=0.0, tournament=200
+    )
     # The best is the oldest of one too many: it is dead, and its neighbours are not sought.
-    alive = Evolution(SPACE, Limits(), seed=0, population=len(others) + 1, crossover=0.0, tournament=200)
+    alive = Evolution(
+        SPACE, Limits(), seed=0, population=len(others) + 1, crossover=0.0, tournament=200
+    )
 
     dead_child = evolution.propose([old, *others])
     live_child = alive.propose([old, *others])

@@ -69,7 +69,11 @@ def test_ready_spaces_fit_the_tasks(axes, kind):
 
 @pytest.mark.parametrize(
     ("name", "x", "here"),
-    [("conv", (8,), r"\['mlp', 'residual'\]"), ("mlp", (None,), r"\[\]"), ("mlp", (1, 9, 9), r"\['conv'\]")],
+    [
+        ("conv", (8,), r"\['mlp', 'residual'\]"),
+        ("mlp", (None,), r"\[\]"),
+        ("mlp", (1, 9, 9), r"\['conv'\]"),
+    ],
 )
 def test_spaces_of_other_inputs_are_refused(name, x, here):
     with pytest.raises(DataError, match=f"no ready space {name!r} .*expected one of {here}"):

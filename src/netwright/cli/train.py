@@ -78,9 +78,7 @@ def run_train(
     _report(result, folder, picture, time.monotonic() - started, as_json)
 
 
-def family_record(
-    source: str, options: dict[str, Any], sizes: str | None = None
-) -> dict[str, Any]:
+def family_record(source: str, options: dict[str, Any], sizes: str | None = None) -> dict[str, Any]:
     """The record of a task family from what a person typed.
 
     Args:
@@ -139,9 +137,7 @@ def _new_hypernetwork(
                 "`--channels` and `--hidden` say what one network looks like, and `--sizes` asks for networks of "
                 "many architectures, expected one of the two. Leave the others out."
             )
-        return make_hypernetwork(
-            family.shape, seed=seed, child=family.space.smallest(), **options
-        )
+        return make_hypernetwork(family.shape, seed=seed, child=family.space.smallest(), **options)
     widths = None if hidden is None else parse_widths(hidden)
     child = default_child(family.shape, channels=channels, hidden=widths)
     return make_hypernetwork(family.shape, seed=seed, child=child, **options)

@@ -61,7 +61,9 @@ class DataSet(TaskFamily):
             x, y, place = _digits()
             labels: tuple[str, ...] = tuple(map(str, range(10)))
         else:
-            folder = find_folder("fashion_mnist", [f for pair in _FASHION.values() for f in pair], data_root)
+            folder = find_folder(
+                "fashion_mnist", [f for pair in _FASHION.values() for f in pair], data_root
+            )
             if folder is None:
                 raise DataError(
                     "Fashion-MNIST was not found, expected the folder `fashion_mnist` with its IDX files. Point "
@@ -85,9 +87,7 @@ class DataSet(TaskFamily):
         else:
             own = torch.from_numpy(rows[: self.most])
             x, y = self.x[own], self.y[own]
-            query = ExampleSet.of(
-                x.expand(tasks, *x.shape), y.expand(tasks, *y.shape), classes=10
-            )
+            query = ExampleSet.of(x.expand(tasks, *x.shape), y.expand(tasks, *y.shape), classes=10)
         return TaskBatch(Condition(), query)
 
     def members(self, split: Split) -> tuple[str, ...]:
@@ -109,7 +109,9 @@ def _digits() -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     except ImportError:
         raise MissingExtraError("scikit-learn", "sklearn", "The digits are its data set.") from None
     pictures, digits = load_digits(return_X_y=True)
-    place = np.searchsorted([0.6, 0.8], np.random.default_rng(0).permutation(len(digits)) / len(digits), side="right")
+    place = np.searchsorted(
+        [0.6, 0.8], np.random.default_rng(0).permutation(len(digits)) / len(digits), side="right"
+    )
     x = torch.from_numpy((pictures / 8.0 - 0.6).astype(np.float32))
     return x, torch.from_numpy(digits.astype(np.int64)), place
 
