@@ -294,7 +294,7 @@ class Hypernetwork(Writer):
                 same way, as the one that it was made for.
 
         Raises:
-            RunError: If the generator has numbers that fit one width only, or never saw some operation.
+            RunError: If the generator has numbers that fit one width only.
             ShapeError: If the child has other tensors, or class rows of another length.
             UnsupportedChildError: If the generator reads graphs, and the child cannot be traced.
         """
@@ -349,6 +349,7 @@ class Hypernetwork(Writer):
             self.child.architecture
         }:
             return self._generate_sizes(condition, labels, max_bytes)
+        self.generator.check()
         was_training = self.training
         # `no_grad` and not `inference_mode`: such weights could never be fine-tuned.
         tasks = condition.tasks

@@ -74,6 +74,13 @@ class WeightGenerator(nn.Module, ABC):
         """As a call, with what training may add to its loss."""
         return Written(self(embedding))
 
+    def check(self) -> None:
+        """Refuse to write networks for use that training says nothing of; most generators refuse none.
+
+        Raises:
+            RunError: If there is a reason.
+        """
+
     def rescale(self, factor: float) -> None:
         """Multiply all corrections by a factor, before training.
 

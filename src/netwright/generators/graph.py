@@ -98,21 +98,24 @@ class Graph(WeightGenerator):
         return {"mixtures": self.mixtures, "rank": self.rank, "depth": self.depth}
 
     def for_graph(self, space: ParameterSpace, graph: ChildGraph | None) -> "Graph":
-        """The same generator, with the same learned numbers, for another child.
-
-        Raises:
-            RunError: If the child has operations that no child of the training had.
-        """
+        """The same generator, with the same learned numbers, for another child."""
         graph = chain_of(space) if graph is None else graph
-        if not self.training and (unseen := self.encoder.unseen(graph)):
-            raise RunError(
-                f"The child has {unseen}, which this hypernetwork never saw in training, expected operations that it "
-                "saw. Ask for a child without, or train with such children."
-            )
         # Modules and parameters are the very same; only what follows from the child is made anew.
         other = copy.copy(self)
         other._lay_out(space, graph)
         return other
+
+    def check(self) -> None:
+        """Refuse a child with operations that no child of the training had.
+
+        Raises:
+            RunError: If there is one, and there was a training.
+        """
+        if unseen := self.encoder.unseen(self.graph):
+            raise RunError(
+                f"The child has {unseen}, which this hypernetwork never saw in training, expected operations that it "
+                "saw. Ask for a child without, or train with such children."
+            )
 
     def for_space(self, space: ParameterSpace) -> "Graph":
         """As `for_graph`, of layers one after the other."""
