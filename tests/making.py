@@ -101,7 +101,12 @@ def make_condition(tasks: int, rng: torch.Generator, *kinds: str) -> Condition:
     noise = Noise.draw(tasks, 5, generator=rng)
     # Different widths for different tasks: their networks are to differ.
     widths = torch.randperm(60, generator=rng).tolist() * -(-tasks // 60)
-    wanted = Architectures([mlp(inputs=3, hidden=(w + 4,), outputs=2) for w in widths[:tasks]])
+    wanted = Architectures(
+        [
+            mlp(inputs=3, hidden=(w + 4,) * (1 + t % 3), outputs=2)
+            for t, w in enumerate(widths[:tasks])
+        ]
+    )
     whole = Condition(
         ExampleSet.of(x, y), context, identity, texts, shares, settings, own, noise, wanted
     )

@@ -22,6 +22,7 @@ from netwright.conditioners import (
 from netwright.conditioners.words import words_of
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError, ShapeError
+from netwright.graph import requested_graph
 
 
 @pytest.fixture(params=CONDITIONERS)
@@ -84,8 +85,9 @@ def test_composed_conditioners_read_all_and_depend_on_each(rng):
     condition = replace(make_condition(2, rng), identity=torch.tensor([3, 4]))
     embedding = composed(condition)
     words = len(words_of(condition.description.values[0]))
-    others = len(SOURCES) - 2  # one token each, beside six examples and the words
-    assert int(embedding.mask[0].sum()) == 6 + words + others
+    others = len(SOURCES) - 3  # one token each, beside six examples, the words and the operations
+    operations = len(requested_graph(condition.architecture.values[0]).operations)
+    assert int(embedding.mask[0].sum()) == 6 + words + operations + others
     for name in condition.present():
         rolled = condition.rows(torch.tensor([1, 0])).present()[name]
         changed = Condition(**{**condition.present(), name: rolled})

@@ -268,7 +268,7 @@ def test_a_child_without_a_width_says_so():
 
     @dataclass(frozen=True)
     class Odd(nw.architectures.Architecture):
-        build = parameters = class_head = input_shape = with_classes = None
+        make = walk = parameters = class_head = input_shape = with_classes = None
 
     with pytest.raises(RunError, match="`width` is 3 and the child is Odd, expected an MLP"):
         with_width(Odd(), 3)

@@ -44,7 +44,8 @@ class Graph(WeightGenerator):
     Args:
         space: The child's parameter space, of size P.
         embedding_size: E.
-        base: Initial child parameters by name; only constants (norms) start from it.
+        base: Initial child parameters by name: where they are all constant there is no theta_0. Their values are
+            not used: what all children start from is learned for all together.
         graph: Of the child; by default its layers one after the other.
         mixtures: K, how many matrices are mixed.
         rank: Of the product.
@@ -81,10 +82,14 @@ class Graph(WeightGenerator):
         self.read_global = unit_linear(embedding_size, embedding_size, 0.3)
         self.kind = nn.Linear(_TOLD, embedding_size)
         self.norm = nn.LayerNorm(embedding_size)
-        # Mixtures of unit variance: theta_0 from the bias, and a correction from the token.
-        self.mix = unit_linear(embedding_size, mixtures, INITIAL_DELTA * mixtures**-0.5 * 3)
-        nn.init.constant_(self.mix.bias, mixtures**-0.5)
-        spread = (INITIAL_DELTA * rank**-0.5) ** 0.5
+        # Mixtures of unit variance are theta_0, by the bias; of the correction's variance the mixtures have three
+        # quarters, the product one.
+        self.mix = unit_linear(embedding_size, mixtures, INITIAL_DELTA * (0.75 / mixtures) ** 0.5)
+        # Across what theta_0 is, so that corrections make no child larger or smaller at the start.
+        self.mix.weight.data -= self.mix.weight.data.mean(dim=0)
+        starts = any(float(base[spec.name].std()) > 0 for spec in space.tensors if spec.size > 1)
+        nn.init.constant_(self.mix.bias, mixtures**-0.5 if starts else 0.0)
+        spread = (INITIAL_DELTA * (0.25 / rank) ** 0.5) ** 0.5
         self.left = unit_linear(embedding_size, UNITS * rank, spread)
         self.right = unit_linear(embedding_size, UNITS * rank, spread)
         self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
@@ -137,7 +142,8 @@ class Graph(WeightGenerator):
         places = torch.tensor(self.places, device=embedding.z.device)
         tokens = embedding.operations[:, places]
         tokens = self.norm(tokens + self.kind(self.told.to(tokens)))
-        shares = self.mix(tokens)
+        # A factor that starts at nothing has no theta_0: its shares are corrections alone.
+        shares = self.mix(tokens) - self.mix.bias * self.starts_at_zero.to(tokens).unsqueeze(-1)
         values = {i: value for kind in _KINDS for i, value in self._of_kind(kind, tokens, shares)}
         params = {}
         for i, spec in enumerate(self.space.tensors):
@@ -208,9 +214,18 @@ class Graph(WeightGenerator):
         """What follows from the child."""
         self.space, self.graph = space, graph
         owner = graph.owner()
-        self.places = [owner.get(spec.name, 0) for spec in space.tensors]
+        # What is written of a tensor in place of all its numbers (factors, scales) belongs where that tensor does.
+        self.places = [
+            owner.get(spec.name, owner.get(spec.name.rpartition(".")[0], 0))
+            for spec in space.tensors
+        ]
+        self.starts_at_zero = torch.tensor([spec.name.endswith(".up") for spec in space.tensors])
+        kinds = [graph.operations[place].kind for place in self.places]
         self.told = torch.tensor([_told_of(spec) for spec in space.tensors])
-        self.means = [1.0 if spec.role == "scale" else 0.0 for spec in space.tensors]
+        self.means = [
+            float(spec.role == "scale" and kind == "norm")
+            for spec, kind in zip(space.tensors, kinds, strict=True)
+        ]
         self.kinds = [_KINDS[min(len(spec.shape), 3) - 1] for spec in space.tensors]
 
 
