@@ -112,3 +112,15 @@ def test_relative_prototypes_of_one_class_are_finite():
     )
     assert weight.isfinite().all()
     assert bias.isfinite().all()
+
+
+def test_prototypes_are_as_sharp_in_children_of_other_widths(support):
+    features, examples = support
+    anchor = ANCHORS["prototype"](features.shape[-1])
+    weight, bias = anchor(features, examples)
+    # The same features twice over: distances double, and what is said of a class stays as it was.
+    twice = torch.cat([features, features], dim=-1)
+    wide, wide_bias = anchor(twice, examples)
+    said = torch.einsum("tsf,tcf->tsc", features, weight) + bias.unsqueeze(1)
+    again = torch.einsum("tsf,tcf->tsc", twice, wide) + wide_bias.unsqueeze(1)
+    torch.testing.assert_close(again, said)
