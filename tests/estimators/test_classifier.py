@@ -279,3 +279,8 @@ def test_what_cannot_be_served_is_refused_in_one_line(x, y, message):
 def test_an_option_out_of_range_is_refused():
     with pytest.raises(RunError, match="`width` is 0, expected a whole number of at least 1"):
         NetwrightClassifier(width=0).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_one_class_is_named_as_it_is_in_the_data():
+    with pytest.raises(DataError, match=r"one class only, 3, expected"):
+        NetwrightClassifier().fit(np.zeros((4, 2)), np.full(4, 3))

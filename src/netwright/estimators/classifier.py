@@ -121,7 +121,7 @@ class NetwrightClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(
-                f"`y` holds one class only, {self.classes_[0]!r}, expected at least two classes. "
+                f"`y` holds one class only, {self.classes_.tolist()[0]!r}, expected at least two classes. "
                 "What is always so needs no network."
             )
         return np.asarray(codes)
