@@ -51,7 +51,7 @@ DRAWING = [
     ["environments", "tasks", "objectives"],
     ["learners", "training", "evaluation", "referee"],
     ["search"],
-    ["serving", "estimators", "apps", "cli", FRONT_DOOR],
+    ["serving", "estimators", "apps", "cli", "__main__", FRONT_DOOR],
 ]
 LINE_OF = {room: number for number, rooms in enumerate(DRAWING) for room in rooms}
 
