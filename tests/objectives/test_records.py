@@ -38,6 +38,7 @@ EXAMPLES = {
     "regression": {},
     "gaussian-likelihood": {"noise": 0.3},
     "policy-gradient": OTHER,
+    "evolution-strategies": {"pairs": 3, "spread": [0.2, 0.05]},
     "analytic-gradient": {
         "updates": 3,
         "starts": 1,

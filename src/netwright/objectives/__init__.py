@@ -7,6 +7,7 @@ of these can be asked for instead.
 from netwright.objectives.analytic import AnalyticGradient
 from netwright.objectives.base import Experienced, Objective, Predict, Score
 from netwright.objectives.classification import Classification
+from netwright.objectives.evolution import EvolutionStrategies
 from netwright.objectives.gaussian import GaussianLikelihood
 from netwright.objectives.imitation import Imitation
 from netwright.objectives.policy_gradient import PolicyGradient
@@ -26,6 +27,7 @@ __all__ = [
     "SUITED",
     "AnalyticGradient",
     "Classification",
+    "EvolutionStrategies",
     "Experienced",
     "GaussianLikelihood",
     "Imitation",

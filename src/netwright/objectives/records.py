@@ -11,6 +11,7 @@ from netwright.errors import RunError
 from netwright.objectives.analytic import AnalyticGradient
 from netwright.objectives.base import Objective
 from netwright.objectives.classification import Classification
+from netwright.objectives.evolution import EvolutionStrategies
 from netwright.objectives.gaussian import GaussianLikelihood
 from netwright.objectives.imitation import Imitation
 from netwright.objectives.policy_gradient import PolicyGradient
@@ -27,6 +28,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 NAMED: dict[str, type[Objective]] = {
     "analytic-gradient": AnalyticGradient,
     "classification": Classification,
+    "evolution-strategies": EvolutionStrategies,
     "gaussian-likelihood": GaussianLikelihood,
     "imitation": Imitation,
     "policy-gradient": PolicyGradient,
@@ -38,7 +40,7 @@ SUITED: dict[str, tuple[str, ...]] = {
     "exchangeable-classes": ("classification",),
     "fixed-classes": ("classification",),
     "values": ("regression", "gaussian-likelihood"),
-    "actions": ("policy-gradient", "analytic-gradient"),
+    "actions": ("policy-gradient", "analytic-gradient", "evolution-strategies"),
 }
 
 
