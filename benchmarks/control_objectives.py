@@ -2,7 +2,7 @@
 
     python benchmarks/control_objectives.py analytic --folder runs/objectives
     python benchmarks/control_objectives.py evolution --folder runs/objectives
-    python benchmarks/control_objectives.py sentence --folder runs/objectives
+    python benchmarks/control_objectives.py sentence --folder runs/objectives --compared runs/control-pendulum
 
 Trainings go on where they were stopped; those that are done are not repeated.
 """
@@ -16,14 +16,20 @@ import numpy as np
 import torch
 
 import netwright as nw
-from netwright.objectives import AnalyticGradient, Objective, PolicyGradient
+from netwright.objectives import (
+    AnalyticGradient,
+    EvolutionStrategies,
+    Imitation,
+    Objective,
+    PolicyGradient,
+)
 from netwright.tasks import Control
 from netwright.training import Checkpoints, make_hypernetwork
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from control import SETTINGS as CONTROL_SETTINGS
-from control import TASKS
+from control import TASKS, compared_runs
 from records import Row, write_rows
 
 # As many steps in environments as the policies of `control-pendulum.yaml` took, as far as updates are whole.
@@ -36,9 +42,11 @@ COMMAND = "python benchmarks/control_objectives.py {}"
 def steps_in_environments(objective: Objective, family: Control, tasks: int) -> float:
     """Per step of training, on average."""
     episode = tasks * family.training_episodes * family.environment.steps
+    if isinstance(objective, EvolutionStrategies):
+        return 2 * objective.pairs * episode
     if isinstance(objective, AnalyticGradient):
         return episode / objective.updates + tasks * objective.starts * objective.window
-    assert isinstance(objective, PolicyGradient)
+    assert isinstance(objective, PolicyGradient | Imitation)
     return episode / objective.updates
 
 
@@ -121,15 +129,38 @@ def analytic(folder: Path, seeds: int) -> list[Row]:
     ]  # fmt: skip
 
 
+def evolution(folder: Path) -> list[Row]:
+    """Pendulums, by evolution strategies: twenty times the steps in environments, and no gradient of policies."""
+    return rows_of(
+        "control-evolution-pendulum", folder, Control("pendulum"), [EvolutionStrategies()],
+        "evolution --folder FOLDER", budget=20 * BUDGET,
+    )  # fmt: skip
+
+
+def sentence(folder: Path, compared: Path) -> list[Row]:
+    """Pendulums that a sentence tells of, such as "a machine with high mass and gain reversed", taught by policies from numbers."""
+    family = Control("pendulum", sources=("description",))
+    teacher = compared_runs(compared)["hypernetwork"][0]
+    return rows_of(
+        "pendulum-sentence", folder, family, [Imitation(teacher, updates=24, parts=8)],
+        "sentence --folder FOLDER --compared runs/control-pendulum", budget=1_920_000, warm_up=100,
+    )  # fmt: skip
+
+
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["analytic"])
+    parser.add_argument("what", choices=["analytic", "evolution", "sentence"])
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--compared", type=Path, help="of `sentence`")
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    write_rows("control", analytic(args.folder, args.seeds))
+    if args.what == "sentence":
+        rows = sentence(args.folder, args.compared)
+    else:
+        rows = evolution(args.folder) if args.what == "evolution" else analytic(args.folder, args.seeds)  # fmt: skip
+    write_rows("control", rows)
 
 
 if __name__ == "__main__":
