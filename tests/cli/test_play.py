@@ -67,6 +67,29 @@ def test_options_of_the_objective_are_recorded_and_gone_on_with(run, tmp_path):
     assert json.loads(out)["step"] == 2
 
 
+def test_another_objective_is_asked_for_by_its_name(run, tmp_path):
+    folder = tmp_path / "run"
+    asked = ("train", "pendulum", "--steps", "2", "--tasks", "2", "--quiet", "--folder", folder, "--objective")  # fmt: skip
+    code, _, err = run(*asked, "analytic-gradient,window=4,updates=2")
+    assert code == 0, err
+    record = json.loads(next(folder.rglob("run.json")).read_text())
+    assert record["objective"]["name"] == "analytic-gradient"
+    assert record["objective"]["window"] == 4
+    code, out, _ = run("train", "--resume", folder, "--quiet", "--json")
+    assert (code, json.loads(out)["step"]) == (0, 2)
+    for objective, message in (
+        ("analytic", "names 'analytic', expected one of"),
+        ("window=3,analytic-gradient", "or a name before them"),
+    ):
+        code, _, err = run(*asked[:-2], tmp_path / "none", "--objective", objective)
+        assert (code, err.count("\n")) == (1, 1)
+        assert message in err
+    code, _, err = run("train", "grid-world", "--objective", "analytic-gradient", "--folder", tmp_path / "none")  # fmt: skip
+    assert (code, err.count("\n")) == (1, 1)
+    assert "GridWorld: its actions are keys" in err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_run_with_a_teacher_cannot_go_on_from_the_command_line(run, folder, tmp_path):
     family = Control("pendulum")
     teacher, _ = load_hypernetwork(folder)

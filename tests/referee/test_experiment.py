@@ -71,6 +71,23 @@ def test_options_of_an_objective_go_from_the_experiment_over_the_setting_to_the_
         check_experiment(experiment_of(given))
 
 
+def test_learners_that_an_objective_cannot_teach_are_named_before_anything_is_trained():
+    given = {
+        **record(),
+        "settings": {"a": {"family": {"name": "control"}}},
+        "learners": {"hypernetwork": {"kind": "hypernetwork"}, "film": {"kind": "film"}},
+        "metric": "success",
+        "objective": {"name": "evolution-strategies"},
+    }
+    with pytest.raises(RunError, match="`learners.film`: [0-9]+ weights of the child are shared"):
+        check_experiment(experiment_of(given))
+    given["objective"] = {"name": "analytic-gradient"}
+    check_experiment(experiment_of(given))
+    given["settings"] = {"a": {"family": {"name": "control", "environment": "grid-world"}}}
+    with pytest.raises(RunError, match="`learners.hypernetwork`: GridWorld: its actions are keys"):
+        check_experiment(experiment_of(given))
+
+
 def changed(place: str, value: object) -> dict:
     """The small experiment with one value set."""
     found = copy.deepcopy(record())
