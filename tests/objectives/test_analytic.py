@@ -13,6 +13,7 @@ import netwright as nw
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import ENVIRONMENTS, GymnasiumEnvironment, Pendulum
 from netwright.errors import ConditionError, RunError
+from netwright.learners.catalogue import make_learner
 from netwright.objectives import AnalyticGradient, PolicyGradient
 from netwright.objectives.analytic import Windows, check_differentiable
 from netwright.objectives.critic import Critic
@@ -20,7 +21,7 @@ from netwright.objectives.own_gradients import limited, steered
 from netwright.objectives.unroll import unroll
 from netwright.rng import stream
 from netwright.tasks import Control, Sine
-from netwright.training import Checkpoints, make_hypernetwork
+from netwright.training import Checkpoints, default_child, make_hypernetwork
 
 CHILD = nw.Child(nw.architectures.mlp(inputs=3, hidden=(4,), outputs=1))
 SMALL = {"updates": 4, "starts": 2, "window": 5, "critic": 8}
@@ -264,6 +265,29 @@ def test_a_machine_that_breaks_is_left_out_and_does_not_reach_the_others():
     assert result.log[-2]["tasks_left_out"] == 5
     assert np.isfinite(result.log[-2]["loss"])
     assert all(value.isfinite().all() for value in writer.state_dict().values())
+
+
+PHYSICS = [
+    "acrobot", "cart-pole", "cart-pole-swing-up", "mountain-car", "pendulum", "quadrotor", "reacher",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PHYSICS)
+@pytest.mark.parametrize("kind", ["hypernetwork", "film"])
+def test_every_machine_in_tensors_teaches_what_writes_and_what_is_shared(name, kind):
+    family = Control(name)
+    writer = make_learner(kind, family, child=default_child(family.shape), seed=0).writer
+    objective = AnalyticGradient(**SMALL)
+    batch = family.sample(stream(0, "train"), 3, "train")
+    lesson = objective.gather(writer, batch, step=0, steps=8, seed=0)
+    loss = objective(writer.child, writer(lesson.condition), lesson).loss
+    loss.mean().backward()
+    reached = [p.grad for p in writer.parameters() if p.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in reached)
+    assert any(gradient.any() for gradient in reached)
+    shared = [p.grad for p in writer.child.parameters() if p.requires_grad]
+    assert bool(shared) == (kind == "film")
+    assert all(gradient.any() for gradient in shared)
 
 
 class Outside(GymnasiumEnvironment):
