@@ -9,6 +9,7 @@ Trainings go on where they were stopped; those that are done are not repeated.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 import netwright as nw
+from netwright.evaluation.evaluate import fixed_batches
 from netwright.objectives import (
     AnalyticGradient,
     EvolutionStrategies,
@@ -23,8 +25,9 @@ from netwright.objectives import (
     Objective,
     PolicyGradient,
 )
-from netwright.tasks import Control
-from netwright.training import Checkpoints, make_hypernetwork
+from netwright.rng import stream
+from netwright.tasks import Control, TaskBatch
+from netwright.training import Checkpoints, load_writer, make_hypernetwork
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -140,11 +143,31 @@ def evolution(folder: Path) -> list[Row]:
 def sentence(folder: Path, compared: Path) -> list[Row]:
     """Pendulums that a sentence tells of, such as "a machine with high mass and gain reversed", taught by policies from numbers."""
     family = Control("pendulum", sources=("description",))
-    teacher = compared_runs(compared)["hypernetwork"][0]
-    return rows_of(
-        "pendulum-sentence", folder, family, [Imitation(teacher, updates=24, parts=8)],
-        "sentence --folder FOLDER --compared runs/control-pendulum", budget=1_920_000, warm_up=100,
-    )  # fmt: skip
+    objective = Imitation(compared_runs(compared)["hypernetwork"][0], updates=24, parts=8)
+    command = "sentence --folder FOLDER --compared runs/control-pendulum"
+    (row,) = rows_of(
+        "pendulum-sentence", folder, family, [objective], command, budget=1_920_000, warm_up=100
+    )
+    writer, run = load_writer(folder / "pendulum-sentence-0")
+    known = {
+        text
+        for step in range(0, run.training.steps, objective.updates)
+        for text in sentences(family.sample(stream(0, "train", step), run.training.tasks, "train"))
+    }
+    new, success = [], []
+    for batch in fixed_batches(family, "test", TASKS, 0):
+        with torch.no_grad():
+            params = writer(batch.condition)
+        success += objective(writer.child, params, batch).metrics["success"].tolist()
+        new += [text not in known for text in sentences(batch)]
+    note = f"{row.note}; {sum(new)} of the {TASKS} sentences were none of training, with these {np.array(success)[new].mean():.4f}"
+    return [replace(row, note=note)]
+
+
+def sentences(batch: TaskBatch) -> tuple[str, ...]:
+    """What is said of machines."""
+    assert batch.condition.description is not None
+    return batch.condition.description.values
 
 
 def main() -> None:
