@@ -239,8 +239,9 @@ def line(monkeypatch):
 def test_policies_are_learned_in_few_steps_and_the_wiring_is_in_the_condition_alone(line):
     writer = make_hypernetwork(line.shape, seed=0, size=16)
     before = nw.evaluate(writer, line, tasks=40).metrics["success"].value
+    objective = AnalyticGradient(updates=4, starts=2, window=8, discount=0.9, spread=(0.3, 0.05))
     nw.train(
-        writer, line, objective=AnalyticGradient(updates=4, window=8, discount=0.9), steps=30, tasks=32,
+        writer, line, objective=objective, steps=30, tasks=32,
         learning_rate=1e-2, warm_up=5, validate_every=30, validation_tasks=20, progress=False,
     )  # fmt: skip
     found = nw.evaluate(writer, line, tasks=40)
