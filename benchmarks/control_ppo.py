@@ -1,9 +1,10 @@
-"""What a pendulum costs without a hypernetwork: PPO of Stable-Baselines3 from scratch on each machine.
+"""What a pendulum costs without a hypernetwork: PPO or SAC of Stable-Baselines3 from scratch on each machine.
 
     pip install stable-baselines3
     python benchmarks/control_ppo.py --run runs/control-pendulum/runs/pendulum/DIGEST
+    python benchmarks/control_ppo.py --run runs/control-pendulum/runs/pendulum/DIGEST --algorithm sac --machines 3 --most 10000
 
-Settings are those of the RL Zoo for Pendulum-v1. Every 8,192 steps the policy flies the same 40 episodes as the policy that the hypernetwork
+Settings are those of the RL Zoo for Pendulum-v1. Every 8,192 steps (of SAC, 1,000) the policy flies the same 40 episodes as the policy that the hypernetwork
 has written for that machine; what counts is how many steps it takes to be as good, or within a share (`--tolerance`) of the difference between that and
 a policy that does nothing.
 """
@@ -17,7 +18,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 
 from netwright.conditions import Condition, ExampleSet
@@ -30,7 +32,7 @@ from netwright.training import load_writer
 sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
-EVERY, EPISODES = 8_192, 40
+EVERY, EPISODES = {"ppo": 8_192, "sac": 1_000}, 40
 
 
 class OneMachine(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -66,6 +68,7 @@ def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--algorithm", choices=EVERY, default="ppo")
     parser.add_argument("--machines", type=int, default=5)
     parser.add_argument("--tolerance", type=float, default=0.05)
     parser.add_argument("--most", type=int, default=600_000)
@@ -75,7 +78,7 @@ def main() -> None:
     family = Control("pendulum")
     environment = family.environment
     machines = family.machines(stream(0, "ppo"), args.machines, "test")
-    needed, seconds = [], time.process_time()
+    needed, costs, reached, seconds = [], [], 0, time.process_time()
     for i in range(args.machines):
         machine = machines[i : i + 1]
         start = environment.start(stream(0, "start", i), 1, EPISODES)
@@ -87,28 +90,48 @@ def main() -> None:
         own = float(roll_out(lambda x: writer.child(params, x), batch).rewards.sum(dim=2).mean())  # noqa: B023
         idle = float(roll_out(lambda x: 0 * x[..., :1], batch).rewards.sum(dim=2).mean())
         goal = own - args.tolerance * (own - idle)
-        vector = make_vec_env(lambda: OneMachine(environment, machine), n_envs=4, seed=i)  # noqa: B023
-        model = PPO(
-            "MlpPolicy", vector, n_steps=1024, gae_lambda=0.95, gamma=0.9, n_epochs=10, ent_coef=0.0,
-            learning_rate=1e-3, clip_range=0.2, use_sde=True, sde_sample_freq=4, seed=i, device="cpu",
-        )  # fmt: skip
-        steps, found = 0, -np.inf
+        model = learner(args.algorithm, environment, machine, seed=i)
+        steps, found, each, begun = 0, -np.inf, EVERY[args.algorithm], time.process_time()
         while steps < args.most and found < goal:
-            model.learn(EVERY, reset_num_timesteps=False)
-            steps += EVERY
+            model.learn(each, reset_num_timesteps=False)
+            steps += each
             found = float(roll_out(lambda x: _said(model, x), batch).rewards.sum(dim=2).mean())  # noqa: B023
+        costs.append(time.process_time() - begun)
+        reached += found >= goal
         needed.append(steps if found >= goal else args.most)
-        print(f"machine {i}: written {own:.1f}, PPO {found:.1f} after {steps} steps, idle {idle:.0f}", flush=True)  # fmt: skip
+        print(f"machine {i}: written {own:.1f}, {args.algorithm} {found:.1f} after {steps} steps and {costs[-1]:.0f} CPU-s, idle {idle:.0f}", flush=True)  # fmt: skip
     spent = time.process_time() - seconds
+    name = f"pendulum-{args.algorithm}-steps" + ("" if args.tolerance else "-equal")
+    command = f"python benchmarks/control_ppo.py --run RUN --tolerance {args.tolerance:g} --most {args.most}"
+    if args.algorithm != "ppo":
+        command += f" --algorithm {args.algorithm}"
+    note = (
+        f"until within {args.tolerance:.0%} of the return of the written policy, which has taken none; {args.most} is where it was stopped "
+        f"({reached} of {len(needed)} came there before); each: {needed}, CPU-seconds {[round(c) for c in costs]}"
+    )
     row = Row(
-        "pendulum-ppo-steps" + ("" if args.tolerance else "-equal"), float(np.median(needed)), float(min(needed)), float(max(needed)), "environment steps per machine",
-        True, len(needed), [0], spent, f"python benchmarks/control_ppo.py --run RUN --tolerance {args.tolerance:g} --most {args.most}",
-        f"until within {args.tolerance:.0%} of the return of the written policy, which has taken none; {args.most} is where it was stopped; each: {needed}",
+        name, float(np.median(needed)), float(min(needed)), float(max(needed)), "environment steps per machine",
+        True, len(needed), [0], spent, f"{command} --machines {args.machines}", note,
     )  # fmt: skip
     write_rows("control", [row])
 
 
-def _said(model: PPO, seen: torch.Tensor) -> torch.Tensor:
+def learner(
+    algorithm: str, environment: Environment, machine: torch.Tensor, *, seed: int
+) -> BaseAlgorithm:
+    """An algorithm of Stable-Baselines3 for one machine, with the settings of the RL Zoo."""
+    vector = make_vec_env(
+        lambda: OneMachine(environment, machine), n_envs=4 if algorithm == "ppo" else 1, seed=seed
+    )
+    if algorithm == "sac":
+        return SAC("MlpPolicy", vector, learning_rate=1e-3, seed=seed, device="cpu")
+    return PPO(
+        "MlpPolicy", vector, n_steps=1024, gae_lambda=0.95, gamma=0.9, n_epochs=10, ent_coef=0.0,
+        learning_rate=1e-3, clip_range=0.2, use_sde=True, sde_sample_freq=4, seed=seed, device="cpu",
+    )  # fmt: skip
+
+
+def _said(model: BaseAlgorithm, seen: torch.Tensor) -> torch.Tensor:
     flat = seen.flatten(0, 1).numpy()
     actions, _ = model.predict(flat, deterministic=True)
     return torch.from_numpy(actions).view(*seen.shape[:2], -1)

@@ -2,16 +2,21 @@
 
 import ctypes
 import json
+import re
 import shutil
 import subprocess
+import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 import netwright as nw
-from netwright.apps.control import fly
+from netwright.apps.control import animate, fly
 from netwright.apps.control.maps import return_map
+from netwright.apps.control.video import find_ffmpeg
+from netwright.errors import ArtifactError, MissingExtraError
 from netwright.generated import load_network
 from netwright.objectives import Imitation
 from netwright.rng import stream
@@ -62,6 +67,29 @@ def test_options_of_the_objective_are_recorded_and_gone_on_with(run, tmp_path):
     assert json.loads(out)["step"] == 2
 
 
+def test_another_objective_is_asked_for_by_its_name(run, tmp_path):
+    folder = tmp_path / "run"
+    asked = ("train", "pendulum", "--steps", "2", "--tasks", "2", "--quiet", "--folder", folder, "--objective")  # fmt: skip
+    code, _, err = run(*asked, "analytic-gradient,window=4,updates=2")
+    assert code == 0, err
+    record = json.loads(next(folder.rglob("run.json")).read_text())
+    assert record["objective"]["name"] == "analytic-gradient"
+    assert record["objective"]["window"] == 4
+    code, out, _ = run("train", "--resume", folder, "--quiet", "--json")
+    assert (code, json.loads(out)["step"]) == (0, 2)
+    for objective, message in (
+        ("analytic", "names 'analytic', expected one of"),
+        ("window=3,analytic-gradient", "or a name before them"),
+    ):
+        code, _, err = run(*asked[:-2], tmp_path / "none", "--objective", objective)
+        assert (code, err.count("\n")) == (1, 1)
+        assert message in err
+    code, _, err = run("train", "grid-world", "--objective", "analytic-gradient", "--folder", tmp_path / "none")  # fmt: skip
+    assert (code, err.count("\n")) == (1, 1)
+    assert "GridWorld: its actions are keys" in err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_run_with_a_teacher_cannot_go_on_from_the_command_line(run, folder, tmp_path):
     family = Control("pendulum")
     teacher, _ = load_hypernetwork(folder)
@@ -90,6 +118,53 @@ def test_a_machine_is_flown_and_drawn(run, folder, tmp_path):
     assert found["rewrites"][:2] == [10, 20]
     assert found["return"] < 0
     assert picture.read_bytes().startswith(b"GIF89a")
+
+
+def short_flight(folder):
+    """20 steps of a pendulum, and how to draw them."""
+    hypernetwork, _ = load_hypernetwork(folder)
+    family = Control("pendulum")
+    flight = fly(hypernetwork, family, family.environment.machine(gain=-1.0), steps=20)[0]
+    return partial(animate, flight, "pendulum", family.environment)
+
+
+def test_a_flight_is_a_video_of_as_many_pictures_as_it_has_steps(folder, tmp_path):
+    try:
+        ffmpeg = find_ffmpeg()
+    except MissingExtraError as missing:
+        pytest.skip(str(missing))
+    path = short_flight(folder)(tmp_path / "flight.mp4")
+    # Decoded again: steps of 0.05 s, and where the last one led.
+    raw = [ffmpeg, "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = subprocess.run(raw, capture_output=True, check=True).stdout
+    said = subprocess.run([ffmpeg, "-i", path], capture_output=True, check=False).stderr.decode()
+    found = re.search(r", (\d+)x(\d+)[ ,].*, (\d+) fps", said)
+    width, height, rate = (int(number) for number in found.groups())
+    assert (width, rate) == (360, 20)
+    assert len(pixels) == 21 * width * height * 3
+    frames = np.frombuffer(pixels, dtype=np.uint8).reshape(21, height, width, 3).astype(int)
+    # White, with a rod that moves.
+    assert (frames[0, 2, 2] > 250).all()
+    assert np.abs(frames[0] - frames[20]).max() > 100
+
+
+def test_without_ffmpeg_it_is_said_what_to_install(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    code, _, err = run("play", folder, "--out", tmp_path / "flight.mp4")
+    assert code == 1
+    assert "pip install 'netwright[video]'" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "flight.mp4").exists()
+
+
+def test_an_ffmpeg_that_fails_is_named_in_one_line(folder, tmp_path, monkeypatch):
+    broken = tmp_path / "ffmpeg"
+    broken.write_text("#!/bin/sh\ncat > /dev/null\necho no encoder >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ArtifactError, match=r"\(no encoder\), expected one that writes .mp4"):
+        short_flight(folder)(tmp_path / "flight.mp4")
 
 
 def test_what_a_machine_needs_is_named_in_one_line(run, monkeypatch):
@@ -198,7 +273,7 @@ def test_contexts_of_other_tasks_are_refused(run, tmp_path):
         (("--context", "weight=1"), "The machine has no 'weight'"),
         (("--context", "mass"), "is no setting of a machine"),
         (("--context", "mass=90"), "half ranges outside"),
-        (("--out", "flight.mp4"), "expected .gif"),
+        (("--out", "flight.avi"), "expected .gif or .mp4"),
         (("--map", "gain"), "expected two quantities"),
         (("--map", "gain,mass", "--out", "map.xyz"), "expected .png"),
         (("--out", "/proc/nowhere/flight.gif"), "could not be written"),

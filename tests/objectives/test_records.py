@@ -13,6 +13,8 @@ from netwright.errors import RunError
 from netwright.objectives import (
     NAMED,
     OBJECTIVES,
+    SUITED,
+    AnalyticGradient,
     GaussianLikelihood,
     Imitation,
     Objective,
@@ -36,6 +38,18 @@ EXAMPLES = {
     "regression": {},
     "gaussian-likelihood": {"noise": 0.3},
     "policy-gradient": OTHER,
+    "evolution-strategies": {"pairs": 3, "spread": [0.2, 0.05]},
+    "analytic-gradient": {
+        "updates": 3,
+        "starts": 1,
+        "window": 7,
+        "discount": 0.9,
+        "trace": 0.8,
+        "spread": [0.5, 0.25],
+        "critic": 8,
+        "critic_rate": 0.01,
+        "limit": 2.0,
+    },
 }
 
 
@@ -53,6 +67,16 @@ def test_texts_that_are_numbers_count_as_these():
     assert (made.discount, made.updates, made.spread) == (0.9, 3, (0.5, 0.25))
 
 
+def test_another_objective_than_the_usual_one_is_asked_for_by_its_name():
+    made = objective_for("actions", {"name": "analytic-gradient", "window": "7"})
+    assert isinstance(made, AnalyticGradient)
+    assert made.window == 7
+    assert set(SUITED) == set(OBJECTIVES)
+    for kind, names in SUITED.items():
+        # What is usual comes first, by its name.
+        assert NAMED[names[0]] is OBJECTIVES[kind]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
@@ -61,6 +85,9 @@ def test_texts_that_are_numbers_count_as_these():
         ("actions", {"discount": "much"}, "`place.discount` is 'much': input should be a valid number"),
         ("actions", {"parts": 1.5}, "`place.parts` is 1.5: input should be a valid integer"),
         ("actions", {"spread": "0.5"}, "`place.spread` is '0.5': input should be a valid tuple"),
+        ("actions", {"name": "analytic", "window": 3}, "`place` names 'analytic', expected one of .* for these tasks. Did you mean `analytic-gradient`"),
+        ("values", {"name": "policy-gradient"}, r"`place` names 'policy-gradient', expected one of \['regression', 'gaussian-likelihood'\]"),
+        ("actions", {"name": "analytic-gradient", "clip": 3}, "`place.clip` is no option of AnalyticGradient"),
         ("actions", {"discount": 2}, "`place`: discount=2.0, trace=0.95"),
         ("actions", {"critic_rate": 0}, "`place`: clip=0.2, critic=96, critic_rate=0.0, expected more than 0"),
     ],

@@ -8,6 +8,7 @@ from referee.comparing import experiment, record
 
 from netwright.architectures import conv, mlp
 from netwright.errors import RunError
+from netwright.objectives import AnalyticGradient, objective_record
 from netwright.referee import experiment_of, read_experiment
 from netwright.referee.choices import choices_of, grid_at_use, grid_before
 from netwright.referee.compare import check_experiment
@@ -60,8 +61,30 @@ def test_options_of_an_objective_go_from_the_experiment_over_the_setting_to_the_
     found = objective_of(experiment_of(given), "a", "joint", family)
     assert (found.discount, found.trace, found.clip, found.spread) == (0.7, 0.5, 0.3, (0.5, 0.2))
     assert objective_of(experiment_of(given), "a", "hypernetwork", family).discount == 0.9
+    # Options of one objective say nothing to another, which is named as well.
+    other = {"name": "analytic-gradient", "window": 7}
+    given["learners"]["joint"] = {**own, "objective": other}
+    found = objective_of(experiment_of(given), "a", "joint", family)
+    assert objective_record(found) == {**objective_record(AnalyticGradient()), "window": 7}
     given["learners"]["joint"] = {**own, "objective": {"discont": 0.7}}
     with pytest.raises(RunError, match="`learners.joint.objective.discont` is no option.*Did you mean `discount`"):  # fmt: skip
+        check_experiment(experiment_of(given))
+
+
+def test_learners_that_an_objective_cannot_teach_are_named_before_anything_is_trained():
+    given = {
+        **record(),
+        "settings": {"a": {"family": {"name": "control"}}},
+        "learners": {"hypernetwork": {"kind": "hypernetwork"}, "film": {"kind": "film"}},
+        "metric": "success",
+        "objective": {"name": "evolution-strategies"},
+    }
+    with pytest.raises(RunError, match="`learners.film`: [0-9]+ weights of the child are shared"):
+        check_experiment(experiment_of(given))
+    given["objective"] = {"name": "analytic-gradient"}
+    check_experiment(experiment_of(given))
+    given["settings"] = {"a": {"family": {"name": "control", "environment": "grid-world"}}}
+    with pytest.raises(RunError, match="`learners.hypernetwork`: GridWorld: its actions are keys"):
         check_experiment(experiment_of(given))
 
 

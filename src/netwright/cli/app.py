@@ -130,7 +130,8 @@ def train(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="Options of what tasks are scored by, such as discount=0.99,spread=0.7:0.15 (machines)."
+            help="Options of what tasks are scored by, such as discount=0.99,spread=0.7:0.15 (machines); a name before them for another "
+            "one: policy-gradient, analytic-gradient, evolution-strategies."
         ),
     ] = None,
     size: Annotated[int, typer.Option(help="Width of the embedding.")] = 64,

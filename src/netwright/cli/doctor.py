@@ -17,6 +17,7 @@ _EXTRAS = {
     "plot": ("matplotlib",),
     "stats": ("scipy", "statsmodels"),
     "table": ("pyarrow",),
+    "video": ("imageio-ffmpeg",),
     "vision": ("pillow",),
 }
 _CORE = ("torch", "numpy", "safetensors", "pydantic", "typer", "rich", "pyyaml")

@@ -171,20 +171,25 @@ def parse_widths(hidden: str) -> tuple[int, ...]:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Options and their values, as texts, from one such as discount=0.99,spread=0.7:0.15.
+    """Options and their values, as texts, from one such as discount=0.99,spread=0.7:0.15; a word before them is the objective's name.
 
     Raises:
         RunError: If it is none.
 
     >>> parse_options("discount=0.99,spread=0.7:0.15")
     {'discount': '0.99', 'spread': ['0.7', '0.15']}
+    >>> parse_options("analytic-gradient,window=24")
+    {'name': 'analytic-gradient', 'window': '24'}
     """
     found: dict[str, Any] = {}
-    for part in filter(None, text.split(",")):
-        name, _, value = part.partition("=")
+    for place, part in enumerate(filter(None, text.split(","))):
+        name, equals, value = part.partition("=")
+        if not place and not equals:
+            name, value = "name", name
         if not name or not value:
             raise RunError(
-                f"`--objective` is {text!r}, expected options and values such as discount=0.99,spread=0.7:0.15."
+                f"`--objective` is {text!r}, expected options and values such as discount=0.99,spread=0.7:0.15, "
+                "or a name before them, such as analytic-gradient,window=24."
             )
         found[name] = value.split(":") if ":" in value else value
     return found

@@ -204,7 +204,7 @@ def play(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A .gif, or a page to play with, .html; with --map a .png; by default below runs/."
+            help="A .gif or .mp4, or a page to play with, .html; with --map a .png; by default a .gif below runs/."
         ),
     ] = None,
     weights: Weights = "best",

@@ -36,6 +36,7 @@ class GymnasiumEnvironment(Environment):
 
     states = 3
     """Number of the episode, steps done, and whether it is over."""
+    differentiable = False
 
     def __init__(self) -> None:
         self._numbers = itertools.count()

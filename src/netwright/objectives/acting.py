@@ -50,8 +50,7 @@ class Acting(Objective, Experienced):
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Learn from what was seen, or let T policies act without exploration."""
         if isinstance(batch, self.lessons):
-            # Steps of whole episodes, one after the other, where policies remember.
-            return self._learn(predict(batch.query.x).flatten(1, -2), batch)
+            return self._learn(predict, batch)
         with torch.no_grad():
             episodes = roll_out(predict, machines(batch))
         earned = episodes.rewards.sum(dim=2).mean(dim=1)
@@ -117,8 +116,8 @@ class Acting(Objective, Experienced):
         return parts[part % len(parts)]
 
     @abstractmethod
-    def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
-        """Score outputs [T, Q, A] for what was seen."""
+    def _learn(self, predict: Predict, batch: TaskBatch) -> Score:
+        """Score policies for what a step learns from."""
 
 
 def machines(batch: object) -> EpisodeBatch:
@@ -134,9 +133,15 @@ def machines(batch: object) -> EpisodeBatch:
     return batch
 
 
+def outputs_of(predict: Predict, batch: TaskBatch) -> Tensor:
+    """What policies say to what was seen, [T, Q, A]."""
+    # Steps of whole episodes, one after the other, where policies remember.
+    return predict(batch.query.x).flatten(1, -2)
+
+
 def queries(seen: Tensor) -> ExampleSet:
     """What was seen, [T, Q, O], as queries without an answer."""
     return ExampleSet.of(seen, seen.new_zeros(*seen.shape[:2], 1))
 
 
-__all__ = ["Acting", "machines", "queries"]
+__all__ = ["Acting", "machines", "outputs_of", "queries"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from netwright.child import Child
 from netwright.conditions import ExampleSet
 from netwright.objectives.memory import answering
-from netwright.tasks.base import TaskBatch
+from netwright.tasks.base import TaskBatch, TaskFamily
 from netwright.writer import Writer
 
 
@@ -45,6 +45,14 @@ class Objective(ABC):
     def judge(self, predict: Predict, batch: TaskBatch) -> Score:
         """Score whatever answers for T children, of any learner."""
         return self.score(predict(batch.query.x), batch.query)
+
+    def check(self, family: TaskFamily, child: Child) -> None:
+        """Refuse tasks and children that it cannot teach, before a training begins; by default none are.
+
+        Raises:
+            RunError: If they are of those.
+        """
+        return
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this objective again: they are part of a run's record."""

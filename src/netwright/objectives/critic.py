@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from netwright.objectives.rollout import Episodes
 from netwright.rng import derive_seed
@@ -53,9 +54,18 @@ class Critic:
     @torch.no_grad()
     def values(self, seen: Tensor, machine: Tensor) -> Tensor:
         """Of what is seen [T, N, *, O] on machines [T, P]: [T, N, *]."""
-        spread = self.scale[1] if self.scale[1] > 0 else torch.ones_like(self.scale[1])
-        found: Tensor = self.net(self._inputs(seen, machine)).squeeze(-1)
-        return found * spread + self.scale[0]
+        return self.worth(seen, machine)
+
+    def worth(self, seen: Tensor, machine: Tensor) -> Tensor:
+        """As `values`, with the gradient of what is seen, and none of the critic itself."""
+        own = {name: parameter.detach() for name, parameter in self.net.named_parameters()}
+        found: Tensor = functional_call(self.net, own, (self._inputs(seen, machine),)).squeeze(-1)
+        return found * self.size + self.scale[0]
+
+    @property
+    def size(self) -> Tensor:
+        """Standard deviation of returns in the first round, a scalar; 1 before."""
+        return torch.where(self.scale[1] > 0, self.scale[1], 1.0)
 
     def learn(self, episodes: Episodes, returns: Tensor, machine: Tensor, *, seed: int) -> None:
         """Some epochs on the returns [T, N, H] of a round."""

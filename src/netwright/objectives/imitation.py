@@ -14,8 +14,8 @@ from netwright.artifacts import tensors_to_bytes
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import drive, masked
 from netwright.errors import RunError
-from netwright.objectives.acting import Acting, machines, queries
-from netwright.objectives.base import Score
+from netwright.objectives.acting import Acting, machines, outputs_of, queries
+from netwright.objectives.base import Predict, Score
 from netwright.objectives.memory import memory_of
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
@@ -202,8 +202,9 @@ class Imitation(Acting):
             mask=torch.where(own.squeeze(-1), mask, examples.mask),
         )
 
-    def _learn(self, outputs: Tensor, batch: TaskBatch) -> Score:
+    def _learn(self, predict: Predict, batch: TaskBatch) -> Score:
         assert isinstance(batch, Lessons)
+        outputs = outputs_of(predict, batch)
         if batch.discrete:
             sure = torch.softmax(masked(batch.taught, batch.legal), dim=-1)
             said = torch.log_softmax(masked(outputs, batch.legal), dim=-1)

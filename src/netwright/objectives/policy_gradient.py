@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from netwright.environments import masked
 from netwright.errors import RunError
-from netwright.objectives.acting import Acting, machines, queries
+from netwright.objectives.acting import Acting, machines, outputs_of, queries
 from netwright.objectives.advantages import generalised_advantages
-from netwright.objectives.base import Score
+from netwright.objectives.base import Predict, Score
 from netwright.objectives.critic import Critic
 from netwright.objectives.memory import Remembers, answering, told
 from netwright.objectives.rollout import Episodes, as_taken, log_likelihood, roll_out
@@ -242,10 +242,10 @@ class PolicyGradient(Acting):
             legal=None if experience.legal is None else experience.legal[:, chosen],
         )
 
-    def _learn(self, means: Tensor, batch: TaskBatch) -> Score:
+    def _learn(self, predict: Predict, batch: TaskBatch) -> Score:
         assert isinstance(batch, Experience)
         # Likelihoods are those of the policy that played: its mask is part of it.
-        means = masked(means, batch.legal)
+        means = masked(outputs_of(predict, batch), batch.legal)
         now = log_likelihood(batch.action, means, batch.spread, batch.discrete)
         ratio = (now - batch.likelihood).exp()
         plain = ratio * batch.advantage

@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from netwright.errors import RunError
+from netwright.objectives.analytic import AnalyticGradient
 from netwright.objectives.base import Objective
 from netwright.objectives.classification import Classification
+from netwright.objectives.evolution import EvolutionStrategies
 from netwright.objectives.gaussian import GaussianLikelihood
 from netwright.objectives.imitation import Imitation
 from netwright.objectives.policy_gradient import PolicyGradient
@@ -24,11 +26,21 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 # Names live on in records of runs: never reuse one.
 NAMED: dict[str, type[Objective]] = {
+    "analytic-gradient": AnalyticGradient,
     "classification": Classification,
+    "evolution-strategies": EvolutionStrategies,
     "gaussian-likelihood": GaussianLikelihood,
     "imitation": Imitation,
     "policy-gradient": PolicyGradient,
     "regression": Regression,
+}
+
+# Names that can be asked for in place of what is usual, by kind of labels.
+SUITED: dict[str, tuple[str, ...]] = {
+    "exchangeable-classes": ("classification",),
+    "fixed-classes": ("classification",),
+    "values": ("regression", "gaussian-likelihood"),
+    "actions": ("policy-gradient", "analytic-gradient", "evolution-strategies"),
 }
 
 
@@ -43,13 +55,23 @@ def objective_for(kind: str, options: Mapping[str, Any], place: str = "objective
 
     Args:
         kind: Name in `OBJECTIVES`.
-        options: Of its constructor; texts that are numbers count as these.
+        options: Of its constructor; texts that are numbers count as these. With `name`, one in `SUITED`, of another one than is usual.
         place: Where the options stand, for messages.
 
     Raises:
-        RunError: If an option is unknown, of another type or out of range.
+        RunError: If an option is unknown, of another type or out of range, or the name is none that suits.
     """
-    return _made(OBJECTIVES[kind], options, place)
+    options = dict(options)
+    name = options.pop("name", None)
+    if name is None:
+        return _made(OBJECTIVES[kind], options, place)
+    if name not in SUITED[kind]:
+        near = difflib.get_close_matches(str(name), SUITED[kind], 1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        raise RunError(
+            f"`{place}` names {name!r}, expected one of {list(SUITED[kind])} for these tasks.{hint}"
+        )
+    return _made(NAMED[name], options, place)
 
 
 def objective_from_record(record: Mapping[str, Any]) -> Objective:
@@ -98,4 +120,11 @@ def _value(parameter: Parameter, value: Any, place: str) -> Any:
         raise RunError(f"`{place}.{parameter.name}` is {value!r}: {said}.") from None
 
 
-__all__ = ["NAMED", "OBJECTIVES", "objective_for", "objective_from_record", "objective_record"]
+__all__ = [
+    "NAMED",
+    "OBJECTIVES",
+    "SUITED",
+    "objective_for",
+    "objective_from_record",
+    "objective_record",
+]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.environments import drive, gumbel, masked
+from netwright.environments import Environment, drive, gumbel, masked
 from netwright.errors import ConditionError
 from netwright.objectives.base import Predict
 from netwright.objectives.memory import UnderWay, begun
@@ -83,11 +83,7 @@ def roll_out(
     for t in range(steps):
         sight = environment.observe(state, machine)
         outputs = policy(sight)
-        if outputs.shape[-1] != environment.actions:
-            raise ConditionError(
-                f"Policies say {outputs.shape[-1]} numbers and {type(environment).__name__} takes {environment.actions} "
-                f"{'keys' if environment.discrete else 'actions'}, expected as many. Give the child so many outputs."
-            )
+        check_actions(outputs, environment)
         legal = environment.legal(state, machine)
         outputs = masked(outputs, legal)
         if spread:
@@ -122,6 +118,19 @@ def roll_out(
     )
 
 
+def check_actions(outputs: Tensor, environment: Environment) -> None:
+    """Refuse policies whose outputs [T, N, A] are not as many as there are actions.
+
+    Raises:
+        ConditionError: If they are not.
+    """
+    if outputs.shape[-1] != environment.actions:
+        raise ConditionError(
+            f"Policies say {outputs.shape[-1]} numbers and {type(environment).__name__} takes {environment.actions} "
+            f"{'keys' if environment.discrete else 'actions'}, expected as many. Give the child so many outputs."
+        )
+
+
 def as_taken(action: Tensor, discrete: bool) -> Tensor:
     """Actions as the machine takes them: those of actuators are cut off."""
     return action if discrete else drive(action)
@@ -153,4 +162,4 @@ def log_likelihood(
     return -0.5 * ((action - outputs) / spread).square().sum(dim=-1) - size
 
 
-__all__ = ["Episodes", "as_taken", "explored", "log_likelihood", "roll_out"]
+__all__ = ["Episodes", "as_taken", "check_actions", "explored", "log_likelihood", "roll_out"]

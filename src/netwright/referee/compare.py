@@ -93,8 +93,14 @@ def check_experiment(experiment: Experiment) -> dict[str, TaskFamily]:
                 "expected one of these."
             )
         for name in experiment.learners:
-            make_contestant(experiment, setting, name, experiment.seeds[0], family)
-            objective_of(experiment, setting, name, family)
+            learner = make_contestant(experiment, setting, name, experiment.seeds[0], family)
+            objective = objective_of(experiment, setting, name, family)
+            if learner.writer is None:
+                continue
+            try:
+                objective.check(family, learner.writer.child)
+            except RunError as error:
+                raise RunError(f"`learners.{name}`: {error}") from None
         families[setting] = family
     return families
 

@@ -119,7 +119,7 @@ def training_settings(
 
 
 def objective_of(experiment: Experiment, setting: str, name: str, family: TaskFamily) -> Objective:
-    """What a learner is trained with: the experiment's options, then the setting's, then its own.
+    """What a learner is trained with: the experiment's options, then the setting's, then its own; of the objective that is named last.
 
     Raises:
         RunError: If the family's objective has no such option, or not such a value.
@@ -131,9 +131,12 @@ def objective_of(experiment: Experiment, setting: str, name: str, family: TaskFa
     }
     options: dict[str, Any] = {}
     for place, own in places.items():
+        # Options of one objective say nothing to another.
+        kept = options if own.get("name", options.get("name")) == options.get("name") else {}
+        named = {name: value for name, value in kept.items() if name == "name"}
         # Each by itself first: a mistake is named where it stands.
-        objective_for(family.shape.kind, own, place)
-        options |= own
+        objective_for(family.shape.kind, {**named, **own}, place)
+        options = {**kept, **own}
     return objective_for(family.shape.kind, options)
 
 

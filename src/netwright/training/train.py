@@ -138,6 +138,7 @@ def train_run(
             f"The objective is not the one of the record: {difference(run, given)}. "
             "Give `plan_run` the objective as well."
         )
+    objective.check(family, hypernetwork.child)
     hypernetwork.to(run.device)
     training = _Training(
         run, hypernetwork, family, None if folder is None else Path(folder), objective

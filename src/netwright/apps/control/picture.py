@@ -6,6 +6,7 @@ from typing import Any
 
 from netwright.apps.control.flight import Flight
 from netwright.apps.control.sketch import ACCENT, SKETCHES, Disc
+from netwright.apps.control.video import find_ffmpeg, write_video
 from netwright.artifacts import write_file
 from netwright.environments import Environment
 from netwright.errors import ArtifactError, MissingExtraError
@@ -20,21 +21,25 @@ _MOST_BARS = 8
 
 
 def animate(flight: Flight, name: str, environment: Environment, path: str | Path) -> Path:
-    """Draw a flight as a GIF: the machine, a bar for each action, and when the policy was rewritten.
+    """Draw a flight as a GIF or a video: the machine, a bar for each action, and when the policy was rewritten.
 
     Args:
         flight: The episode.
         name: Of the environment.
         environment: The environment itself.
-        path: The file, ending in .gif.
+        path: The file, ending in .gif or .mp4.
 
     Raises:
-        MissingExtraError: If Pillow is not installed.
+        MissingExtraError: If Pillow is not installed, or, for an .mp4, there is no ffmpeg.
         ArtifactError: If the ending is another, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise ArtifactError(f"{path} ends in {path.suffix!r}, expected .gif.")
+    ending = path.suffix.lower()
+    if ending not in (".gif", ".mp4"):
+        raise ArtifactError(f"{path} ends in {path.suffix!r}, expected .gif or .mp4.")
+    if ending == ".mp4":
+        # Before anything is drawn.
+        find_ffmpeg()
     try:
         from PIL import Image, ImageDraw
     except ImportError:
@@ -54,8 +59,10 @@ def animate(flight: Flight, name: str, environment: Environment, path: str | Pat
         for shape in draw_machine(flight.states[step].tolist(), machine):
             _draw(draw, shape, left, top, scale)
         _draw_actions(draw, flight, last, size)
-        small = image.resize((size[0] // _FINE, size[1] // _FINE), Image.Resampling.LANCZOS)
-        frames.append(small.convert("P", palette=Image.Palette.ADAPTIVE, colors=32))
+        frames.append(image.resize((size[0] // _FINE, size[1] // _FINE), Image.Resampling.LANCZOS))
+    if ending == ".mp4":
+        return write_video(frames, environment.seconds * every, path)
+    frames = [frame.convert("P", palette=Image.Palette.ADAPTIVE, colors=32) for frame in frames]
     file = io.BytesIO()
     frames[0].save(
         file,
