@@ -44,6 +44,7 @@ DRAWING = [
         "sampling",
         "hypernetwork",
         "bank",
+        "registry",
         "dynamic",
         "static",
         "tabular",
