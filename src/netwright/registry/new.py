@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -41,7 +41,7 @@ class NewNetwork:
         about: Mapping[str, Any] | None,
     ) -> None:
         self.is_named = network_id is not None
-        name = uuid.uuid4().hex if network_id is None else network_id
+        name = secrets.token_hex(10) if network_id is None else network_id
         if not _ID.fullmatch(name):
             raise RegistryError(
                 f"The id {name[:80]!r} is none, expected 1 to 64 letters, digits, dots, dashes and underscores of "

@@ -47,22 +47,27 @@ class Registry:
         url: `sqlite:///folder/registry.db` or `postgresql://user:password@host/name`.
         artifacts: A folder, or any URL that fsspec writes to (`s3://bucket/networks`).
         clean: Whether what killed writers have left is removed at the first call.
+        create: Whether a registry is made where there is none.
 
     Raises:
         MissingExtraError: If the `store` extra is not installed.
         RegistryError: If the URL is none of these.
     """
 
-    def __init__(self, url: str, artifacts: str | Path, *, clean: bool = True) -> None:
+    def __init__(
+        self, url: str, artifacts: str | Path, *, clean: bool = True, create: bool = True
+    ) -> None:
         self._database = Database(url)
         # After the database, whose extra these need.
         from netwright.registry.rows import Rows
 
         self._rows = Rows(self._database)
         self._packs = packs_at(artifacts)
-        self._cleans = clean
+        self._cleans, self._creates = clean, create
         self._lock = Lock()
         self._is_started = False
+        # Files of which it is not known whether their rows were committed when the database went.
+        self._unsure: set[str] = set()
 
     def add(
         self,
@@ -298,7 +303,7 @@ class Registry:
             if self._is_started:
                 return
             said = self._packs.identity()
-            identity = self._rows.own(said)
+            identity = self._rows.own(said, create=self._creates)
             if said is None:
                 self._packs.identity(identity)
             self._is_started = True
@@ -314,12 +319,18 @@ class Registry:
             {**made.row, "pack": pack, "first": first, "length": length}
             for made, (pack, first, length) in zip(new, places, strict=True)
         ]
-        written = self._rows.insert(rows, self._packs.has)
-        if written is None:
-            for pack in {pack for pack, _, _ in places}:
-                self._packs.drop((pack, 0, 0), last=True)
-            return None
-        return [entry_of(row) for row in written]
+        packs = {pack for pack, _, _ in places}
+        try:
+            written = self._rows.insert(rows, self._packs.has)
+        except RegistryUnavailableError:
+            self._unsure |= packs
+            raise
+        # The database is there: what was unsure can be asked, and of what was refused there is no row.
+        unsure = self._unsure | (packs if written is None else set())
+        if unsure:
+            self._rows.drop_unused(lambda: unsure, self._drop)
+            self._unsure -= unsure
+        return None if written is None else [entry_of(row) for row in written]
 
     def _drop(self, place: Place, last: bool) -> None:
         self._packs.drop(place, last=last)

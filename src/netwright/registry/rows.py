@@ -26,11 +26,12 @@ class Rows:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def own(self, said: str | None) -> str:
+    def own(self, said: str | None, *, create: bool) -> str:
         """The registry's identity, made where there is none, and the tables with it.
 
         Args:
             said: What stands beside the artefacts: it has to be the same.
+            create: Whether a registry may be made.
 
         Raises:
             RegistryUnavailableError: If it is another, or the database is gone and its artefacts are there.
@@ -40,6 +41,11 @@ class Rows:
             raise RegistryUnavailableError(
                 f"The database {self.database.name} is not there and its artefacts are, expected both. Put it back, "
                 "or choose an empty place for new artefacts."
+            )
+        if said is None and not create:
+            raise RegistryUnavailableError(
+                f"There is no registry at {self.database.name} with these artefacts, expected one. Check --registry and "
+                "--artifacts."
             )
         with self.database.writing(alone=True, creates=said is None) as connection:
             METADATA.create_all(connection)
@@ -136,17 +142,21 @@ class Rows:
                 connection.execute(delete(LEFTOVERS).where(LEFTOVERS.c.number == left["number"]))
 
     def drop_unused(
-        self, packs: Callable[[], set[str]], drop: Callable[[Place, bool], None]
+        self, packs: Callable[[], Iterable[str]], drop: Callable[[Place, bool], None]
     ) -> int:
-        """Have files removed that no row tells of, while nobody adds; how many.
+        """Have those of some files removed that no row tells of, while nobody adds; how many.
 
         Args:
-            packs: Names of the files that are there for long.
+            packs: Names of files.
             drop: Removes a piece.
         """
         with self.database.writing(alone=True) as connection:
-            used = set(connection.execute(select(N.c.pack).distinct()).scalars())
-            abandoned = packs() - used
-            for pack in abandoned:
+            names = sorted(packs())
+            used: set[str] = set()
+            for first in range(0, len(names), _AT_ONCE):
+                is_one = N.c.pack.in_(names[first : first + _AT_ONCE])
+                used |= set(connection.execute(select(N.c.pack).where(is_one)).scalars())
+            unused = [name for name in names if name not in used]
+            for pack in unused:
                 drop((pack, 0, 0), True)
-        return len(abandoned)
+        return len(unused)
