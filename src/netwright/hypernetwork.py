@@ -256,6 +256,11 @@ class Hypernetwork(Writer):
         Raises:
             RunError: If a name or option is unknown, or the child is of another space.
         """
+        if "writer" in record:
+            raise RunError(
+                f"The record is of a writer {record['writer']!r}, expected a hypernetwork. Use "
+                "`netwright.training.load_writer`."
+            )
         if child is None:
             if record["child"] is None:
                 raise RunError(

@@ -7,7 +7,8 @@ from netwright.artifacts.atomic import (
     write_file,
     write_folder,
 )
-from netwright.artifacts.canonical import canonical_json, digest
+from netwright.artifacts.canonical import canonical_json, digest, understood
+from netwright.artifacts.hub import hub_files
 from netwright.artifacts.manifest import (
     check_files,
     read_artifact,
@@ -25,10 +26,12 @@ __all__ = [
     "clean_leftovers",
     "digest",
     "files_of_archive",
+    "hub_files",
     "read_artifact",
     "read_files",
     "tensors_from_bytes",
     "tensors_to_bytes",
+    "understood",
     "with_manifest",
     "write_artifact",
     "write_file",

@@ -149,6 +149,18 @@ def check_files(files: Mapping[str, bytes], kind: str, name: str) -> dict[str, b
     return {e.name: _check_entry(folder / e.name, files[e.name], e) for e in entries}
 
 
+def listed_files(name: str, manifest: bytes, kind: str) -> dict[str, int]:
+    """Names and sizes of the files that a manifest lists.
+
+    Raises:
+        ArtifactError: If it is damaged, newer, of another kind, or lists a name that leads elsewhere.
+    """
+    folder = Path(name)
+    found_kind, entries = _parse_manifest(folder / MANIFEST, manifest)
+    _check_kind(folder, found_kind, kind)
+    return {entry.name: entry.size for entry in entries}
+
+
 def _check_complete(folder: Path, there: set[str], entries: Sequence[_Entry]) -> None:
     there, listed = there - {MANIFEST}, {entry.name for entry in entries}
     if there != listed:

@@ -3,11 +3,12 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netwright.cli.root import Json, app
+from netwright.cli.root import Json, RunFolder, Weights, app
 
 networks = typer.Typer(
     name="networks",
@@ -15,6 +16,20 @@ networks = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(networks)
+
+
+@app.command()
+def save(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    weights: Weights = "best",
+    as_json: Json = False,
+) -> None:
+    """Make one folder of a run's hypernetwork: to load, to sign, to publish, with a card of what it can do."""
+    from netwright.cli.save import run_save
+
+    run_save(run, out, weights=weights, as_json=as_json)
+
 
 Url = Annotated[
     str,
