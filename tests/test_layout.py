@@ -46,6 +46,7 @@ DRAWING = [
         "sampling",
         "hypernetwork",
         "bank",
+        "lora",
         "registry",
         "dynamic",
         "static",

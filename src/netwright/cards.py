@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netwright._version import __version__
 
 if TYPE_CHECKING:
-    from netwright.generated import GeneratedNetwork
+    from netwright.generated import GeneratedNetwork, Provenance
     from netwright.writer import Writer
 
 _HEAD = "---\nlibrary_name: netwright\ntags:\n- hypernetwork\n---\n"
@@ -141,6 +141,45 @@ def network_card(network: "GeneratedNetwork") -> str:
     return "\n".join(lines)
 
 
+def lora_card(base_model: str, rank: int, targets: Sequence[str], provenance: "Provenance") -> str:
+    """The card of an adapter.
+
+    Args:
+        base_model: Name or path of what it corrects; "" if it is not known.
+        rank: Of its corrections.
+        targets: Paths of the corrected layers.
+        provenance: What wrote it, and from what.
+    """
+    base = f"`{_cell(base_model)}`" if base_model else _UNKNOWN
+    digests = {"hypernetwork": provenance.hypernetwork, "condition": provenance.condition, "run": provenance.run}  # fmt: skip
+    lines = [
+        "---\nlibrary_name: peft\ntags:\n- lora\n- hypernetwork\n---\n",
+        "# An adapter that a hypernetwork wrote",
+        "",
+        f"Corrections of rank {rank} for {len(targets)} layers, written in one forward pass: nothing was trained for its "
+        "task.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| base model | {base} |",
+        *[f"| digest of its {name} | `{_cell(digest)}` |" for name, digest in digests.items() if digest],
+        *[f"| written by {name} | {version} |" for name, version in provenance.versions.items()],
+        "",
+        "How good it is has not been recorded with it. It is for the task that it was written for, and for the base model "
+        "exactly as it was when the hypernetwork was trained.",
+        "",
+        "```python",
+        "from peft import PeftModel",
+        "",
+        "model = PeftModel.from_pretrained(base_model, FOLDER)",
+        "```",
+        "",
+        _FILES,
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
 def _family_name(family: Mapping[str, Any]) -> str:
     inner = family.get("family")
     return (
@@ -209,4 +248,4 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-__all__ = ["hypernetwork_card", "network_card"]
+__all__ = ["hypernetwork_card", "lora_card", "network_card"]

@@ -111,7 +111,9 @@ def read_pretrained(source: str | Path, *, revision: str | None = None) -> Saved
     run = Run.from_json(files["run.json"], name=f"run record in {name}") if "run.json" in files else None  # fmt: skip
     with understood(name):
         # Folders of the first form had the record in their run.
-        first: dict[str, Any] = {} if run is None else {"hypernetwork": run.hypernetwork, "preparation": None}
+        first: dict[str, Any] = (
+            {} if run is None else {"hypernetwork": run.hypernetwork, "preparation": None}
+        )
         config = json.loads(files["config.json"]) if "config.json" in files else first
         weights = tensors_from_bytes(files["model.safetensors"], f"{name}/model.safetensors")
         return SavedHypernetwork(
