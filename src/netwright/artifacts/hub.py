@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netwright.artifacts.manifest import MANIFEST, check_files, listed_files
+from netwright.artifacts.manifest import check_files, listed_files
+from netwright.artifacts.plain import MANIFEST
 from netwright.errors import ArtifactError, MissingExtraError
 
 _REPOSITORY = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from netwright.architectures import Architecture, from_record, to_record
 from netwright.artifacts import read_files, tensors_from_bytes, tensors_to_bytes, write_artifact
-from netwright.artifacts.manifest import MANIFEST, Content
+from netwright.artifacts.manifest import Content
+from netwright.artifacts.plain import MANIFEST
 from netwright.bank.table import AtRest
 from netwright.child import Child
 from netwright.emission import Full
