@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netwright._version import __version__
 
 if TYPE_CHECKING:
+    from netwright.ensemble import GeneratedEnsemble
     from netwright.generated import GeneratedNetwork, Provenance
     from netwright.writer import Writer
 
@@ -91,6 +92,26 @@ def hypernetwork_card(
 
 def network_card(network: "GeneratedNetwork") -> str:
     """The card of a written network."""
+    module = ", module=MyModule()" if network.architecture is None else ""
+    said = f"{network.size:,} parameters, written in one forward pass: no training was done for its task."
+    load = f"network = nw.load_network(FOLDER{module})  # an nn.Module"
+    return _card_of_network(network, "A network that a hypernetwork wrote", said, load)
+
+
+def ensemble_card(ensemble: "GeneratedEnsemble") -> str:
+    """The card of several networks of one task."""
+    module = ", module=MyModule()" if ensemble.architecture is None else ""
+    said = (
+        f"{ensemble.samples} networks of one task, {ensemble.size:,} parameters together, whose answer is the mean of their "
+        f"{ensemble.averages}. No training was done for the task. Digests below are of the first."
+    )
+    load = f"ensemble = netwright.load_ensemble(FOLDER{module})  # an nn.Module"
+    return _card_of_network(
+        next(ensemble.networks()), "Networks that a hypernetwork wrote", said, load
+    )
+
+
+def _card_of_network(network: "GeneratedNetwork", title: str, said: str, load: str) -> str:
     provenance = network.provenance
     architecture = network.architecture
     described = "a module of the user's own" if architecture is None else f"`{architecture!r}`"
@@ -102,12 +123,11 @@ def network_card(network: "GeneratedNetwork") -> str:
         "sample": provenance.sample,
     }
     preparation = (network.preparation or {}).get("kind", "")
-    module = ", module=MyModule()" if architecture is None else ""
     lines = [
         _HEAD,
-        "# A network that a hypernetwork wrote",
+        f"# {title}",
         "",
-        f"{network.size:,} parameters, written in one forward pass: no training was done for its task.",
+        said,
         "",
         "| | |",
         "| --- | --- |",
@@ -132,7 +152,7 @@ def network_card(network: "GeneratedNetwork") -> str:
         "```python",
         "import netwright as nw",
         "",
-        f"network = nw.load_network(FOLDER{module})  # an nn.Module",
+        load,
         "```",
         "",
         _FILES,
@@ -248,4 +268,4 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-__all__ = ["hypernetwork_card", "lora_card", "network_card"]
+__all__ = ["ensemble_card", "hypernetwork_card", "lora_card", "network_card"]

@@ -234,6 +234,12 @@ def module_with(
                 "again."
             )
         network = architecture.build()
+    own = network.state_dict()
+    for tensor, value in weights.items():
+        if tensor in own and own[tensor].is_floating_point() != value.is_floating_point():
+            raise ArtifactError(
+                f"{tensor!r} in {folder} is {value.dtype}, expected {own[tensor].dtype}. Save it again."
+            )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

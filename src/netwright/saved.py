@@ -59,11 +59,13 @@ class SavedHypernetwork:
         """
         own = writer.state_dict()
         if own.keys() != self.weights.keys() or any(
-            own[name].shape != value.shape for name, value in self.weights.items()
+            own[name].shape != value.shape
+            or own[name].is_floating_point() != value.is_floating_point()
+            for name, value in self.weights.items()
         ):
             raise ArtifactError(
                 f"The weights in {self.name} are of another hypernetwork than its record says, expected {len(own)} "
-                "tensors of the same names and shapes. Save it again."
+                "tensors of the same names, shapes and kinds. Save it again."
             )
         writer.load_state_dict({name: value.to(own[name]) for name, value in self.weights.items()})
         writer.preparation, writer.run = self.preparation, self.run

@@ -277,15 +277,18 @@ def load_writer(
         return _saved(folder, child, weights)
     checkpoints = Checkpoints(folder)
     checkpoint = checkpoints.newest()
-    run = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
-    best = checkpoint.best_step
+    run = Run.from_json(
+        checkpoint.files.get("run.json", b""), name=f"run record in {checkpoint.path}"
+    )
+    with understood(str(checkpoint.path)):
+        best = checkpoint.best_step
     if weights == "best" and best >= 0 and best != checkpoint.step:
         checkpoint = checkpoints.read(best)
-    with seeded_weights(run.training.seed):
+    with seeded_weights(run.training.seed), understood(str(checkpoint.path)):
         writer = writer_from_record(run.hypernetwork, child=child)
-    load_weights(writer, checkpoint.files, str(checkpoint.path))
+        load_weights(writer, checkpoint.files, str(checkpoint.path))
+        writer.preparation = json.loads(checkpoint.files["preparation.json"])
     writer.run, writer.run_digest, writer.run_folder = run, run.digest, str(folder)
-    writer.preparation = json.loads(checkpoint.files["preparation.json"])
     return writer.eval(), run
 
 
