@@ -15,8 +15,8 @@ NOBODY = 65534
 class Postgres:
     """A server in a folder of its own, on a port of the system's choosing."""
 
-    def __init__(self, programs: Path, folder: Path):
-        self.programs, self.folder = programs, folder
+    def __init__(self, programs: Path, folder: Path, *, durable: bool = False):
+        self.programs, self.folder, self.durable = programs, folder, durable
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -32,7 +32,8 @@ class Postgres:
         )  # fmt: skip
 
     def start(self):
-        settings = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -c fsync=off"
+        settings = f"-h 127.0.0.1 -p {self.port} -k {self.folder}"
+        settings += "" if self.durable else " -c fsync=off"
         self.call("pg_ctl", "-w", "-o", settings, "-l", str(self.folder / "log"), "start")
 
     def stop(self, mode="immediate"):

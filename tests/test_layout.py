@@ -39,6 +39,7 @@ DRAWING = [
         "generators",
         "class_head",
         "cards",
+        "digests",
         "generated",
         "writer",
         "saved",

@@ -1,6 +1,5 @@
 """A network that a hypernetwork wrote: an ordinary module that knows where it comes from."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -21,9 +20,8 @@ from netwright.artifacts import (
     write_artifact,
 )
 from netwright.cards import network_card
-from netwright.conditions import Architectures, Condition, ExampleSet, Texts
+from netwright.digests import condition_digest, weights_digest
 from netwright.errors import ArtifactError
-from netwright.shapes import describe_shape
 
 KIND = "network"
 
@@ -251,29 +249,6 @@ def module_with(
     return network.eval()
 
 
-def condition_digest(condition: Condition) -> str:
-    """Digest of everything in a condition, padding and the order of examples included."""
-    sha = hashlib.sha256()
-    for name, value in condition.present().items():
-        if isinstance(value, Texts | Architectures):
-            sha.update(f"{name} {value.values!r}".encode())
-            continue
-        parts = _parts_of(value) if isinstance(value, ExampleSet) else [value]
-        for tensor in parts:
-            sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-            sha.update(_bytes_of(tensor))
-    return sha.hexdigest()[:16]
-
-
-def weights_digest(module: nn.Module) -> str:
-    """Digest of all parameters and buffers of a module, by name."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-        sha.update(_bytes_of(tensor))
-    return sha.hexdigest()[:16]
-
-
 def current_versions() -> dict[str, str]:
     """Versions that decide results."""
     return {
@@ -281,20 +256,6 @@ def current_versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
-
-
-def _parts_of(examples: ExampleSet) -> list[Tensor]:
-    """What tells one set from another; what stands in y beside an unlabelled row does not."""
-    if examples.labelled is None:
-        return [examples.x, examples.y, examples.mask]
-    unknown = (~examples.labelled).reshape(*examples.labelled.shape, *[1] * (examples.y.dim() - 2))
-    return [examples.x, examples.y.masked_fill(unknown, 0), examples.mask, examples.labelled]
-
-
-def _bytes_of(tensor: Tensor) -> bytes:
-    # As bytes before numpy sees it: numpy has no bfloat16.
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def _state_of(network: nn.Module) -> dict[str, Tensor]:

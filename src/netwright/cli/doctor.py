@@ -13,9 +13,12 @@ _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
     "hpo": ("optuna",),
+    "hub": ("huggingface_hub",),
     "nlp": ("transformers",),
     "plot": ("matplotlib",),
+    "sign": ("cryptography",),
     "stats": ("scipy", "statsmodels"),
+    "store": ("sqlalchemy", "psycopg", "fsspec"),
     "table": ("pyarrow",),
     "vision": ("pillow",),
 }

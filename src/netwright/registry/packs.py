@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,12 +159,9 @@ class RemotePacks(Packs):
         self.files, self.root = self._reach(lambda: fsspec.core.url_to_fs(url))
 
     def put(self, pieces: Sequence[bytes]) -> list[Place]:
-        places = []
-        for piece in pieces:
-            name = f"{uuid.uuid4().hex}{_ENDING}"
-            self._reach(lambda n=name, p=piece: self._write(n, p))  # type: ignore[misc]
-            places.append((name, 0, len(piece)))
-        return places
+        named = {f"{uuid.uuid4().hex}{_ENDING}": piece for piece in pieces}
+        self._reach(lambda: self._write(named))
+        return [(name, 0, len(piece)) for name, piece in named.items()]
 
     def read(self, place: Place) -> bytes | None:
         name, first, length = place
@@ -202,14 +199,15 @@ class RemotePacks(Packs):
             if not is_there and new is None:
                 return None
             if not is_there and new is not None:
-                self._write(IDENTITY, new.encode())
+                self._write({IDENTITY: new.encode()})
             return bytes(self.files.cat_file(self._path(IDENTITY))).decode()
 
         return self._reach(identity)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, named: Mapping[str, bytes]) -> None:
         self.files.makedirs(self.root, exist_ok=True)
-        self.files.pipe_file(self._path(name), data)
+        # All at once, where the store can do that.
+        self.files.pipe({self._path(name): data for name, data in named.items()})
 
     def _path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
@@ -219,6 +217,8 @@ class RemotePacks(Packs):
             return work()
         # Each kind of store has errors of its own, of no common kind.
         except Exception as error:
+            if isinstance(error, RegistryUnavailableError):
+                raise
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise _unreachable(self.url, lines[0]) from None
 

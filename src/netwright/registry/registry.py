@@ -5,35 +5,33 @@ kill leaves between the two is found and removed at the next start.
 """
 
 import builtins
-import hashlib
-import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from netwright.artifacts import check_files, files_of_archive
 from netwright.errors import (
-    ArtifactError,
     NetwrightError,
     RegistryError,
     RegistryUnavailableError,
     UnknownNetworkError,
 )
-from netwright.generated import KIND, GeneratedNetwork, network_from_files
+from netwright.generated import GeneratedNetwork
 from netwright.registry.database import Database
 from netwright.registry.entry import Entry, Faults, entry_of
 from netwright.registry.new import NewNetwork
 from netwright.registry.packs import Place, packs_at
-from netwright.registry.same import same_network
+from netwright.registry.reader import Reader, unknown
 
 if TYPE_CHECKING:
     from netwright.registry.rows import Key, Row
 
 # A writer that lives commits or gives up within seconds.
 _SECONDS_ABANDONED = 3600.0
+_SECONDS_TO_START = 5.0
 _ROUNDS = 3
 _AT_ONCE = 500
 
@@ -61,11 +59,12 @@ class Registry:
         # After the database, whose extra these need.
         from netwright.registry.rows import Rows
 
-        self._rows = Rows(self._database)
         self._packs = packs_at(artifacts)
+        self._rows = Rows(self._database)
+        self._reader = Reader(self._rows, self._packs)
         self._cleans, self._creates = clean, create
         self._lock = Lock()
-        self._is_started = False
+        self._started = Event()
         # Files of which it is not known whether their rows were committed when the database went.
         self._unsure: set[str] = set()
 
@@ -129,7 +128,7 @@ class Registry:
         for _ in range(_ROUNDS):
             there = self._rows.of(named)
             for key, row in there.items():
-                self._check_same(new[key].network, row)
+                self._reader.check_same(new[key].network, row)
             written = self._write([made for key, made in new.items() if key not in there])
             if written is not None:
                 known = [*map(entry_of, there.values()), *written]
@@ -155,7 +154,7 @@ class Registry:
             ArtifactError: If it is damaged.
             RegistryUnavailableError: If the registry cannot be reached.
         """
-        return self._network(self._row(network_id, owner), module)
+        return self._reader.network(self._row(network_id, owner), module)
 
     def get_many(
         self, network_ids: Sequence[str], *, owner: str | Sequence[str] = ""
@@ -167,8 +166,8 @@ class Registry:
         rows = self._rows.of(keys)
         for key in keys:
             if key not in rows:
-                raise _unknown(key[1])
-        return [self._network(rows[key]) for key in keys]
+                raise unknown(key[1])
+        return [self._reader.network(rows[key]) for key in keys]
 
     def files(self, network_id: str, *, owner: str = "") -> dict[str, bytes]:
         """The files of a network, its manifest among them, as `GeneratedNetwork.save` writes them; checked.
@@ -178,7 +177,7 @@ class Registry:
             ArtifactError: If it is damaged.
             RegistryUnavailableError: If the registry cannot be reached.
         """
-        return self._all_files(self._row(network_id, owner))
+        return self._reader.files(self._row(network_id, owner))
 
     def entry(self, network_id: str, *, owner: str = "") -> Entry:
         """What is known of a network; its files are not read.
@@ -224,7 +223,7 @@ class Registry:
         self._start()
         left = self._rows.delete((owner, network_id))
         if left is None:
-            raise _unknown(network_id)
+            raise unknown(network_id)
         try:
             self._rows.sweep([left], self._drop)
         except RegistryUnavailableError:
@@ -239,7 +238,7 @@ class Registry:
             RegistryUnavailableError: If the registry cannot be reached.
         """
         row = self._row(network_id, owner)
-        self._verify(row)
+        self._reader.verify(row)
         return entry_of(row)
 
     def verify_all(self, *, owner: str | None = None) -> Faults:
@@ -254,7 +253,7 @@ class Registry:
         while rows := self._rows.after(after, owner, _AT_ONCE):
             for row in rows:
                 try:
-                    self._verify(row)
+                    self._reader.verify(row)
                     whole += 1
                 except UnknownNetworkError:
                     continue  # removed meanwhile
@@ -272,7 +271,7 @@ class Registry:
             RegistryUnavailableError: If not.
         """
         self._start()
-        self.count(owner="")
+        self._rows.identity()
         if self._packs.identity() is None:
             raise RegistryUnavailableError(
                 "The registry's artefacts are not there, expected the place that it was started with. Try again when "
@@ -299,14 +298,21 @@ class Registry:
 
     def _start(self) -> None:
         """At the first call: tables, whose artefacts these are, and what was left."""
-        with self._lock:
-            if self._is_started:
+        if self._started.is_set():
+            return
+        # Others wait while one asks a database that may be down: no longer than one question takes.
+        if not self._lock.acquire(timeout=_SECONDS_TO_START):
+            raise RegistryUnavailableError("The registry is still being started. Try again.")
+        try:
+            if self._started.is_set():
                 return
             said = self._packs.identity()
             identity = self._rows.own(said, create=self._creates)
             if said is None:
                 self._packs.identity(identity)
-            self._is_started = True
+            self._started.set()
+        finally:
+            self._lock.release()
         if self._cleans:
             self.clean()
 
@@ -314,6 +320,7 @@ class Registry:
         """Write what is new; None if somebody else has taken one of the names meanwhile."""
         if not new:
             return []
+        started = time.time()
         places = self._packs.put([made.piece for made in new])
         rows = [
             {**made.row, "pack": pack, "first": first, "length": length}
@@ -321,7 +328,9 @@ class Registry:
         ]
         packs = {pack for pack, _, _ in places}
         try:
-            written = self._rows.insert(rows, self._packs.has)
+            # Only after so long may somebody have taken the artefacts for leftovers.
+            is_late = time.time() - started > _SECONDS_ABANDONED / 2
+            written = self._rows.insert(rows, self._packs.has if is_late else None)
         except RegistryUnavailableError:
             self._unsure |= packs
             raise
@@ -340,46 +349,5 @@ class Registry:
         key = (owner, network_id)
         rows = self._rows.of([key])
         if key not in rows:
-            raise _unknown(network_id)
+            raise unknown(network_id)
         return rows[key]
-
-    def _piece(self, row: "Row") -> bytes:
-        piece = self._packs.read((row["pack"], row["first"], row["length"]))
-        if piece is not None and hashlib.sha256(piece).hexdigest() == row["sha256"]:
-            return piece
-        # It may have been removed while it was read.
-        self._row(row["network_id"], row["owner"])
-        found = "is not there" if piece is None else "has another sha256 than the registry says"
-        raise ArtifactError(
-            f"The network {row['network_id']!r} {found}, expected the same bytes: it was cut or changed after it was "
-            "added. Remove it and add it again."
-        )
-
-    def _all_files(self, row: "Row") -> dict[str, bytes]:
-        """The files of a network, checked, its manifest among them."""
-        name = str(row["network_id"])
-        files = files_of_archive(self._piece(row), name)
-        check_files(files, KIND, name)
-        return files
-
-    def _network(self, row: "Row", module: nn.Module | None = None) -> GeneratedNetwork:
-        return network_from_files(self._all_files(row), Path(str(row["network_id"])), module=module)
-
-    def _check_same(self, network: GeneratedNetwork, row: "Row") -> None:
-        if not same_network(network, self._all_files(row)):
-            raise RegistryError(
-                f"The id {row['network_id']!r} is another network's already, expected the same network or a new id. "
-                "Choose another id, or remove what is there."
-            )
-
-    def _verify(self, row: "Row") -> None:
-        if json.loads(row["facts"])["architecture"] is None:
-            self._all_files(row)
-        else:
-            self._network(row)
-
-
-def _unknown(network_id: str) -> UnknownNetworkError:
-    return UnknownNetworkError(
-        f"There is no network {network_id[:80]!r}, expected the id of one of yours. List them: netwright networks list"
-    )
