@@ -226,6 +226,14 @@ def test_a_forked_process_has_connections_of_its_own(registry, networks):
     assert {entry.network_id for entry in registry.list()} == {"parent", "child", "after"}
 
 
+def test_sqlite_is_asked_to_survive_the_loss_of_power_and_readers_not_to_wait(tmp_path):
+    registry = Registry(f"sqlite:///{tmp_path}/r.db", tmp_path / "artifacts")
+    registry.check()
+    with registry._database.reading() as connection:
+        asked = {n: connection.exec_driver_sql(f"PRAGMA {n}").scalar() for n in ("synchronous", "journal_mode", "busy_timeout")}  # fmt: skip
+    assert asked == {"synchronous": 2, "journal_mode": "wal", "busy_timeout": 5000}
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [

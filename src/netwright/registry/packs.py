@@ -124,7 +124,8 @@ class LocalPacks(Packs):
         with self._reached():
             if new is not None and not path.exists():
                 write_file(path, new.encode())
-            return path.read_text() if path.exists() else None
+            # Whatever else stands there is another's identity, and refused as such.
+            return path.read_bytes().decode(errors="replace") if path.exists() else None
 
     def _check_there(self) -> None:
         # A disk that is not mounted looks like a folder that lost everything.
@@ -200,7 +201,7 @@ class RemotePacks(Packs):
                 return None
             if not is_there and new is not None:
                 self._write({IDENTITY: new.encode()})
-            return bytes(self.files.cat_file(self._path(IDENTITY))).decode()
+            return bytes(self.files.cat_file(self._path(IDENTITY))).decode(errors="replace")
 
         return self._reach(identity)
 
