@@ -77,11 +77,15 @@ def hypernetwork_card(
         "## How to load",
         "",
         "```python",
-        "import netwright as nw",
-        "",
-        f"hypernetwork = nw.{kind}.from_pretrained(FOLDER)"
-        if kind == "Hypernetwork"
-        else "hypernetwork, run = netwright.training.load_writer(FOLDER)",
+        *(
+            ["import netwright as nw", "", "hypernetwork = nw.Hypernetwork.from_pretrained(FOLDER)"]
+            if kind == "Hypernetwork"
+            else [
+                "from netwright.training import load_writer",
+                "",
+                "writer, run = load_writer(FOLDER)",
+            ]
+        ),
         "```",
         "",
         _FILES,
@@ -105,7 +109,7 @@ def ensemble_card(ensemble: "GeneratedEnsemble") -> str:
         f"{ensemble.samples} networks of one task, {ensemble.size:,} parameters together, whose answer is the mean of their "
         f"{ensemble.averages}. No training was done for the task. Digests below are of the first."
     )
-    load = f"ensemble = netwright.load_ensemble(FOLDER{module})  # an nn.Module"
+    load = f"ensemble = nw.load_ensemble(FOLDER{module})  # an nn.Module"
     return _card_of_network(
         next(ensemble.networks()), "Networks that a hypernetwork wrote", said, load
     )
