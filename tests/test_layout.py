@@ -164,6 +164,11 @@ EXTRAS = {
     "onnxruntime",
     "scipy",
     "statsmodels",
+    "sqlalchemy",
+    "psycopg",
+    "huggingface_hub",
+    "cryptography",
+    "peft",
 }
 
 
