@@ -1,6 +1,5 @@
 """A network that a hypernetwork wrote: an ordinary module that knows where it comes from."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -13,10 +12,16 @@ from torch import Tensor, nn
 
 from netwright._version import __version__
 from netwright.architectures import Architecture, from_record, to_record
-from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
-from netwright.conditions import Architectures, Condition, ExampleSet, Texts
+from netwright.artifacts import (
+    read_artifact,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    understood,
+    write_artifact,
+)
+from netwright.cards import network_card
+from netwright.digests import condition_digest, weights_digest
 from netwright.errors import ArtifactError
-from netwright.shapes import describe_shape
 
 KIND = "network"
 
@@ -98,10 +103,20 @@ class GeneratedNetwork(nn.Module):
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Write the network to a folder: config.json, model.safetensors, manifest.json.
+        """Write the network to a folder: config.json, model.safetensors, README.md, manifest.json.
 
         Raises:
             ArtifactError: If the folder cannot be written; what stood there before is kept.
+        """
+        folder = Path(folder)
+        write_artifact(folder, KIND, self.files(), provenance=asdict(self.provenance))
+        return folder
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes beside the manifest, as contents by name.
+
+        Raises:
+            ArtifactError: If a tensor cannot be saved.
         """
         config = {
             "architecture": None if self.architecture is None else to_record(self.architecture),
@@ -110,13 +125,11 @@ class GeneratedNetwork(nn.Module):
             "preparation": self.preparation,
             "provenance": asdict(self.provenance),
         }
-        folder = Path(folder)
-        files = {
+        return {
             "config.json": json.dumps(config, indent=2).encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
+            "README.md": network_card(self).encode(),
         }
-        write_artifact(folder, KIND, files)
-        return folder
 
     def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
         """Write the network as a file that needs neither Python nor this library.
@@ -151,19 +164,35 @@ def load_network(folder: str | Path, *, module: nn.Module | None = None) -> Gene
     Raises:
         ArtifactError: If a file is missing, damaged, newer than this netwright, or not a network.
     """
-    files = read_artifact(Path(folder), KIND)
-    config = json.loads(files["config.json"])
-    record = config["architecture"]
-    architecture = None if record is None else from_record(record)
-    weights = tensors_from_bytes(files["model.safetensors"])
-    return GeneratedNetwork(
-        module_with(weights, architecture, module, Path(folder)),
-        provenance=Provenance(**config["provenance"]),
-        input_shape=tuple(config["input_shape"]),
-        architecture=architecture,
-        labels=tuple(config["labels"]),
-        preparation=config["preparation"],
-    )
+    return network_from_files(read_artifact(Path(folder), KIND), Path(folder), module=module)
+
+
+def network_from_files(
+    files: Mapping[str, bytes], name: Path, *, module: nn.Module | None = None
+) -> GeneratedNetwork:
+    """The inverse of `GeneratedNetwork.files`, for files that have been checked.
+
+    Args:
+        files: Contents by name.
+        name: Where they come from, for messages.
+        module: The template, for children that are modules of the user's own.
+
+    Raises:
+        ArtifactError: If a module of the user's own is needed, or the weights do not fit.
+    """
+    weights = tensors_from_bytes(files.get("model.safetensors", b""), f"{name}/model.safetensors")
+    with understood(str(name)):
+        config = json.loads(files["config.json"])
+        record = config["architecture"]
+        architecture = None if record is None else from_record(record)
+        return GeneratedNetwork(
+            module_with(weights, architecture, module, name),
+            provenance=Provenance(**config["provenance"]),
+            input_shape=tuple(config["input_shape"]),
+            architecture=architecture,
+            labels=tuple(config["labels"]),
+            preparation=config["preparation"],
+        )
 
 
 def module_with(
@@ -191,8 +220,24 @@ def module_with(
             f"{folder} holds weights of a module of your own, expected that module to load them into. "
             f"Pass it: `{loader}(folder, module=MyModule())`."
         )
-    network = module if architecture is None else architecture.build()
-    assert network is not None
+    if architecture is None:
+        assert module is not None
+        network = module
+    else:
+        said, held = architecture.parameters, sum(value.numel() for value in weights.values())
+        # Before the module is built: what is said may be a hundred times what is there.
+        if said > held:
+            raise ArtifactError(
+                f"{folder} says that its network has {said:,} parameters and holds {held:,}, expected as many. Save it "
+                "again."
+            )
+        network = architecture.build()
+    own = network.state_dict()
+    for tensor, value in weights.items():
+        if tensor in own and own[tensor].is_floating_point() != value.is_floating_point():
+            raise ArtifactError(
+                f"{tensor!r} in {folder} is {value.dtype}, expected {own[tensor].dtype}. Save it again."
+            )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -204,29 +249,6 @@ def module_with(
     return network.eval()
 
 
-def condition_digest(condition: Condition) -> str:
-    """Digest of everything in a condition, padding and the order of examples included."""
-    sha = hashlib.sha256()
-    for name, value in condition.present().items():
-        if isinstance(value, Texts | Architectures):
-            sha.update(f"{name} {value.values!r}".encode())
-            continue
-        parts = _parts_of(value) if isinstance(value, ExampleSet) else [value]
-        for tensor in parts:
-            sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-            sha.update(_bytes_of(tensor))
-    return sha.hexdigest()[:16]
-
-
-def weights_digest(module: nn.Module) -> str:
-    """Digest of all parameters and buffers of a module, by name."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {describe_shape(tensor)}".encode())
-        sha.update(_bytes_of(tensor))
-    return sha.hexdigest()[:16]
-
-
 def current_versions() -> dict[str, str]:
     """Versions that decide results."""
     return {
@@ -234,20 +256,6 @@ def current_versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
-
-
-def _parts_of(examples: ExampleSet) -> list[Tensor]:
-    """What tells one set from another; what stands in y beside an unlabelled row does not."""
-    if examples.labelled is None:
-        return [examples.x, examples.y, examples.mask]
-    unknown = (~examples.labelled).reshape(*examples.labelled.shape, *[1] * (examples.y.dim() - 2))
-    return [examples.x, examples.y.masked_fill(unknown, 0), examples.mask, examples.labelled]
-
-
-def _bytes_of(tensor: Tensor) -> bytes:
-    # As bytes before numpy sees it: numpy has no bfloat16.
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def _state_of(network: nn.Module) -> dict[str, Tensor]:
@@ -260,5 +268,6 @@ __all__ = [
     "condition_digest",
     "load_network",
     "module_with",
+    "network_from_files",
     "weights_digest",
 ]
