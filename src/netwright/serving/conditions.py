@@ -59,6 +59,8 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     given = only_keys(condition, served.accepts, "condition")
     if not given:
         raise invalid(f"`condition` is empty, expected at least one of {list(served.accepts)}.")
+    if served.kind == "values" and labels is not None:
+        raise invalid("This hypernetwork's outputs are values, expected no `labels`.")
     names = None if labels is None else tuple(texts_of(labels, "labels", limits.classes))
     parts: dict[str, Any] = {}
     architecture = served.architecture
@@ -79,8 +81,11 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
         if name in given:
             parts[name] = _vector(given[name], f"condition.{name}")
     names = names or served.labels
-    if served.outputs is not None and names and len(names) != served.outputs:
-        raise invalid(f"`labels` must be {served.outputs} texts, one per output.")
+    if served.kind == "fixed-classes" and served.outputs is not None:
+        names = names or tuple(map(str, range(served.outputs)))
+        if len(names) != served.outputs:
+            raise invalid(f"`labels` must be {served.outputs} texts, one per output.")
+    names = () if served.kind == "values" else names
     examples_count = parts["examples"].x.shape[1] if "examples" in parts else 1
     check_network_cost(architecture, served, examples_count, limits)
     asked = Asked(served, Condition(**parts), names, architecture)

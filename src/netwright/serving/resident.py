@@ -21,8 +21,8 @@ from netwright.serving.problems import invalid
 Key = tuple[str, str]
 """Owner and id: an id belongs to its owner."""
 Numbers = Mapping[str, Tensor]
-# Networks that a bank has room for whatever the budget says: those of one batch.
-_LEAST = 256
+# A bank has room for the networks of one batch, whatever the budget says.
+_LEAST = 64
 
 
 @dataclass(frozen=True)
