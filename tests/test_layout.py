@@ -27,6 +27,7 @@ DRAWING = [
         "emission",
         "factors",
         "layers",
+        "module_copy",
         "child",
         "graph",
         "initialisation",

@@ -101,13 +101,13 @@ class Routes:
         key = _idempotency_key(call.scope)
         body = await self._body(call)
         asked = await self._asked(call, body)
-        with self._paid(call.token, asked.architecture.parameters):
+        with self._paid(call.token, asked.cost.parameters):
             digest = _digest_of(asked) if key else ""
             work = self.service.create(asked, call.owner, deadline, digest, key)
             entry, was_there = await while_wanted(work, call.receive, seconds)
         headers = {"Location": f"/v1/networks/{entry.network_id}"}
         if was_there:
-            self.quotas.give_back(call.token, asked.architecture.parameters)
+            self.quotas.give_back(call.token, asked.cost.parameters)
             headers["Idempotent-Replayed"] = "true"
         return json_answer(network_record(entry), 201, headers)
 
@@ -144,8 +144,8 @@ class Routes:
             return asked, inputs_of(record.get("x"), asked.architecture.input_shape, self.limits)
 
         asked, x = await self._read(read)
-        check_activations(asked.architecture, len(x), self.limits)
-        with self._paid(call.token, asked.architecture.parameters):
+        check_activations(asked.cost, len(x), self.limits)
+        with self._paid(call.token, asked.cost.parameters):
             work = self.service.predict_once(asked, x, call.owner, deadline)
             written = await while_wanted(work, call.receive, seconds)
         assert written.outputs is not None
@@ -201,7 +201,7 @@ class Routes:
             rows = await self._read(lambda: inputs_of(x, facts.input_shape, self.limits))
         else:
             rows = inputs_of(x, facts.input_shape, self.limits)
-        check_activations(facts.architecture, len(rows), self.limits)
+        check_activations(facts.cost, len(rows), self.limits)
         predicted = await self.service.predict(facts, rows, deadline)
         return outputs_answer(
             predicted.outputs, labels_of(facts), facts.preparation, predicted.milliseconds,

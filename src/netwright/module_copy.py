@@ -1,0 +1,58 @@
+"""Copies of modules, as `copy.deepcopy` makes them and several times faster."""
+
+import copy
+from collections import OrderedDict
+from typing import Any, TypeVar
+
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
+_UNCHANGING = (int, float, complex, bool, str, bytes, type(None), type(...))
+
+
+def copy_module(module: M, memo: dict[int, Any] | None = None) -> M:
+    """A deep copy of a module.
+
+    Most of what a module consists of are empty dicts of hooks, for each of which `copy.deepcopy` asks the pickle protocol
+    how to copy it: three quarters of its time. Here they are copied as the dicts that they are.
+
+    Args:
+        module: What is copied.
+        memo: Copies by the `id` of what they are of, as for `copy.deepcopy`: what stands in it is not copied again.
+    """
+    memo = {} if memo is None else memo
+    copied: M = _copied(module, memo)
+    return copied
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    if isinstance(value, _UNCHANGING):
+        return value
+    found = memo.get(id(value))
+    if found is not None:
+        return found
+    kind = type(value)
+    if kind is dict or kind is OrderedDict:
+        made = memo[id(value)] = kind()
+        for key, item in value.items():
+            made[_copied(key, memo)] = _copied(item, memo)
+    elif isinstance(value, nn.Module) and _is_plain(kind):
+        made = memo[id(value)] = kind.__new__(kind)
+        made.__dict__.update((name, _copied(item, memo)) for name, item in vars(value).items())
+    else:
+        return copy.deepcopy(value, memo)
+    # As `copy.deepcopy` does: what was copied must outlive the memo, or its id would be another's.
+    memo.setdefault(id(memo), []).append(value)
+    return made
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether a class leaves its copying to its dict."""
+    return not (
+        hasattr(kind, "__deepcopy__")
+        or any(vars(base).get("__slots__") for base in kind.__mro__)
+        or kind.__reduce_ex__ is not object.__reduce_ex__
+        or kind.__reduce__ is not object.__reduce__
+        or getattr(kind, "__getstate__", None) is not getattr(object, "__getstate__", None)
+        or kind.__setstate__ is not nn.Module.__setstate__
+    )
