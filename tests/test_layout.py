@@ -45,6 +45,7 @@ DRAWING = [
         "sampling",
         "hypernetwork",
         "bank",
+        "registry",
         "dynamic",
         "static",
         "tabular",

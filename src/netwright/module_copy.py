@@ -38,7 +38,8 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
             made[_copied(key, memo)] = _copied(item, memo)
     elif isinstance(value, nn.Module) and _is_plain(kind):
         made = memo[id(value)] = kind.__new__(kind)
-        made.__dict__.update((name, _copied(item, memo)) for name, item in vars(value).items())
+        state = value.__getstate__()
+        made.__dict__.update((name, _copied(item, memo)) for name, item in state.items())
     else:
         return copy.deepcopy(value, memo)
     # As `copy.deepcopy` does: what was copied must outlive the memo, or its id would be another's.
@@ -53,6 +54,6 @@ def _is_plain(kind: type) -> bool:
         or any(vars(base).get("__slots__") for base in kind.__mro__)
         or kind.__reduce_ex__ is not object.__reduce_ex__
         or kind.__reduce__ is not object.__reduce__
-        or getattr(kind, "__getstate__", None) is not getattr(object, "__getstate__", None)
+        or kind.__getstate__ is not nn.Module.__getstate__
         or kind.__setstate__ is not nn.Module.__setstate__
     )

@@ -10,7 +10,7 @@ from netwright.serving.limits import ServerLimits
 from netwright.serving.served import Served, load_served
 from netwright.serving.tokens import TokenFile
 
-REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/files"
+REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/artifacts"
 
 
 def serve(
