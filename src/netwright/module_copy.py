@@ -2,12 +2,13 @@
 
 import copy
 from collections import OrderedDict
+from functools import cache
 from typing import Any, TypeVar
 
 from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
-_UNCHANGING = (int, float, complex, bool, str, bytes, type(None), type(...))
+_UNCHANGING = frozenset((int, float, complex, bool, str, bytes, type(None)))
 
 
 def copy_module(module: M, memo: dict[int, Any] | None = None) -> M:
@@ -26,27 +27,27 @@ def copy_module(module: M, memo: dict[int, Any] | None = None) -> M:
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    if isinstance(value, _UNCHANGING):
+    kind = type(value)
+    if kind in _UNCHANGING:
         return value
     found = memo.get(id(value))
     if found is not None:
         return found
-    kind = type(value)
     if kind is dict or kind is OrderedDict:
         made = memo[id(value)] = kind()
         for key, item in value.items():
             made[_copied(key, memo)] = _copied(item, memo)
     elif isinstance(value, nn.Module) and _is_plain(kind):
         made = memo[id(value)] = kind.__new__(kind)
-        state = value.__getstate__()
-        made.__dict__.update((name, _copied(item, memo)) for name, item in state.items())
+        state = made.__dict__
+        for name, item in value.__getstate__().items():
+            state[name] = item if type(item) in _UNCHANGING else _copied(item, memo)
     else:
         return copy.deepcopy(value, memo)
-    # As `copy.deepcopy` does: what was copied must outlive the memo, or its id would be another's.
-    memo.setdefault(id(memo), []).append(value)
     return made
 
 
+@cache
 def _is_plain(kind: type) -> bool:
     """Whether a class leaves its copying to its dict."""
     return not (
