@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -252,19 +251,19 @@ class Routes:
         classes: dict[str, list[bytes]] = {}
         try:
             form = await request.form(max_files=self.limits.pictures, max_fields=4)
-        # What the parser makes of boundaries and encodings that are none.
-        except (MultiPartException, ValueError, KeyError, AssertionError, Exception) as error:
-            if isinstance(error, Problem):
-                raise
+        # Whatever the parser makes of boundaries and encodings that are none.
+        except Exception:
             raise malformed("The form cannot be read, or has too many parts.") from None
-        async with form:
+        try:
             for key, value in form.multi_items():
                 if isinstance(value, UploadFile):
                     classes.setdefault(key, []).append(await value.read())
-                elif key == "hypernetwork":
+                elif key == "hypernetwork" and name is None:
                     name = value
                 else:
                     raise invalid("The form must have the field `hypernetwork`, and files alone.")
+        finally:
+            await form.close()
         return name, classes
 
     async def _parsed(self, body: bytes) -> dict[str, Any]:
