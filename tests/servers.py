@@ -1,8 +1,10 @@
 """Small hypernetworks to serve, and servers of them, made for a test."""
 
 import os
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from netwright.conditioners import Context, Description, Examples
 from netwright.registry import Registry
 from netwright.serving.app import build_app
 from netwright.serving.limits import ServerLimits
+from netwright.serving.run import make_server
 from netwright.serving.served import Served, add_served
 from netwright.serving.service import Service
 
@@ -89,27 +92,43 @@ def asks(seed: int = 0, **more) -> dict:
     return {"hypernetwork": "letters", "condition": condition(seed, **more)}
 
 
+@contextmanager
+def threaded_server(folder: Path, tokens=None, **limits) -> Iterator[int]:
+    """A server on a port of the system's choosing, in a thread of this process."""
+    service = make_service(folder, "letters", **limits)
+    ports: queue.Queue[int] = queue.Queue()
+    app = build_app(service, tokens=tokens)
+    server = make_server(app, service, host="127.0.0.1", port=0, started=ports.put)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield ports.get(timeout=30)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
 # A server process of untrained hypernetworks: what `netwright serve` does with runs.
 _PROGRAM = """
 import sys
 from pathlib import Path
 from servers import served
 from netwright.serving import ServerLimits, serve
-home, token_file, limits = Path(sys.argv[1]), sys.argv[2], eval(sys.argv[3])
+home, limits = Path(sys.argv[1]), eval(sys.argv[2])
 serve(
     served("letters"), registry=f"sqlite:///{home}/registry.db", artifacts=str(home / "artifacts"), port=0,
-    token_file=Path(token_file) if token_file else None, limits=ServerLimits(**limits),
+    limits=ServerLimits(**limits),
     started=lambda port: print(port, flush=True),
 )
 """
 
 
 @contextmanager
-def server_process(home: Path, token_file: Path | str = "", **limits) -> Iterator[tuple[str, int]]:
+def server_process(home: Path, **limits) -> Iterator[tuple[subprocess.Popen, int]]:
     """A server process on a port of the system's choosing: its process and port."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(home), str(token_file), repr(limits)],
+        [sys.executable, "-c", _PROGRAM, str(home), repr(limits)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip
