@@ -76,7 +76,9 @@ def test_a_full_batch_does_not_wait_for_others():
 def test_batches_are_no_heavier_than_allowed_but_for_a_job_alone():
     async def play(batcher, works):
         held = await while_held(batcher, works)
-        jobs = [asyncio.create_task(batcher.submit(w, owner="a", deadline=soon())) for w in (3, 3, 9, 2)]
+        jobs = [
+            asyncio.create_task(batcher.submit(w, owner="a", deadline=soon())) for w in (3, 3, 9, 2)
+        ]
         await asyncio.sleep(0)
         works.may_go.set()
         await asyncio.gather(held, *jobs)
@@ -117,7 +119,9 @@ def test_a_full_queue_refuses_and_says_when_to_come_back():
 def test_who_fills_the_queue_makes_room_for_others():
     async def play(batcher, works):
         held = await while_held(batcher, works)
-        greedy = [asyncio.create_task(batcher.submit(i, owner="a", deadline=soon())) for i in (1, 2, 3)]
+        greedy = [
+            asyncio.create_task(batcher.submit(i, owner="a", deadline=soon())) for i in (1, 2, 3)
+        ]
         await asyncio.sleep(0)
         modest = asyncio.create_task(batcher.submit(10, owner="b", deadline=soon()))
         await asyncio.sleep(0)

@@ -87,20 +87,33 @@ def test_classes_are_named_by_labels_or_by_y_itself(client):
     assert record["labels"] == ["ant", "bee", "cat"]
     answer = client.post(f"/v1/networks/{record['id']}/predict", json={"x": rows().tolist()}).json()
     assert set(answer["predicted"]) <= {"ant", "bee", "cat"}
-    assert client.post("/v1/networks", json={**asks(3), "labels": ["x", "y", "z"]}).json()["labels"] == ["x", "y", "z"]
+    assert client.post("/v1/networks", json={**asks(3), "labels": ["x", "y", "z"]}).json()[
+        "labels"
+    ] == ["x", "y", "z"]
 
 
 def test_contexts_and_texts_are_read(client):
-    body = {"hypernetwork": "machines", "condition": {"context": [0.1, 0.5, 0.9]}, "x": [[1.0, 2.0]]}
+    body = {
+        "hypernetwork": "machines",
+        "condition": {"context": [0.1, 0.5, 0.9]},
+        "x": [[1.0, 2.0]],
+    }
     answer = client.post("/v1/predict", json=body).json()
     assert "labels" not in answer
     assert answer["predicted"] == answer["outputs"]
-    body = {"hypernetwork": "texts", "condition": {"description": "more than two"}, "x": [[1.0, 2.0]]}
+    body = {
+        "hypernetwork": "texts",
+        "condition": {"description": "more than two"},
+        "x": [[1.0, 2.0]],
+    }
     assert client.post("/v1/predict", json=body).status_code == 200
 
 
 def test_a_network_is_of_the_architecture_that_was_asked_for(client):
-    body = {"hypernetwork": "sizes", "condition": {**condition(4), "architecture": {"hidden": [9, 5]}}}
+    body = {
+        "hypernetwork": "sizes",
+        "condition": {**condition(4), "architecture": {"hidden": [9, 5]}},
+    }
     record = client.post("/v1/networks", json=body).json()
     assert record["parameters"] == 4 * 9 + 9 + 9 * 5 + 5 + 5 * 3 + 3
     answer = client.post(f"/v1/networks/{record['id']}/predict", json={"x": rows().tolist()})
@@ -115,7 +128,9 @@ def test_pictures_are_read_as_the_command_line_reads_them(client, tmp_path):
         for i in range(2):
             image = Image.fromarray(rng.integers(0, 256, (13, 11), dtype=np.uint8))
             image.save(tmp_path / name / f"{i}.png")
-            files.append((name, (f"{i}.png", (tmp_path / name / f"{i}.png").read_bytes(), "image/png")))
+            files.append(
+                (name, (f"{i}.png", (tmp_path / name / f"{i}.png").read_bytes(), "image/png"))
+            )
     created = client.post("/v1/networks", data={"hypernetwork": "pictures"}, files=files)
     assert created.status_code == 201, created.text
     assert created.json()["labels"] == ["cat", "dog"]
@@ -354,11 +369,22 @@ def test_deadlines_are_kept(client):
     answer = client.post("/v1/networks", json=asks(shots=500), headers=headers)
     assert answer.status_code == 504
     for bad in ("0", "-1", "soon", "1.5", "9" * 20):
-        assert client.post("/v1/networks", json=asks(), headers={"Deadline-Ms": bad}).status_code == 422
+        assert (
+            client.post("/v1/networks", json=asks(), headers={"Deadline-Ms": bad}).status_code
+            == 422
+        )
 
 
 def test_queries_are_strict(client):
-    for query in ("limit=0", "limit=x", "limit=1&limit=2", "after=-1", "more=1", "limit", "limit=1001"):
+    for query in (
+        "limit=0",
+        "limit=x",
+        "limit=1&limit=2",
+        "after=-1",
+        "more=1",
+        "limit",
+        "limit=1001",
+    ):
         assert client.get(f"/v1/networks?{query}").status_code in (400, 422)
 
 

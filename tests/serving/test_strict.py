@@ -104,7 +104,9 @@ def test_npy_files_with_nan_are_refused():
         array_of(npy(np.array([np.nan], np.float32)), "x")
 
 
-@pytest.mark.parametrize("value", [3, None, "", " ", "a\0b", "a\ud800", "\x1b[31m", "x" * 11, ["a"]])
+@pytest.mark.parametrize(
+    "value", [3, None, "", " ", "a\0b", "a\ud800", "\x1b[31m", "x" * 11, ["a"]]
+)
 def test_what_is_no_printable_text_is_refused(value):
     with pytest.raises(Problem, match="printable"):
         text_of(value, "a text", 10)

@@ -66,8 +66,9 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     names = None if labels is None else tuple(texts_of(labels, "labels", limits.classes))
     parts: dict[str, Any] = {}
     architecture = served.architecture
-    if "architecture" in given:
-        architecture = architecture_of(given["architecture"], served)
+    if "architecture" in served.accepts:
+        if "architecture" in given:
+            architecture = architecture_of(given["architecture"], served)
         parts["architecture"] = Architectures([architecture])
     if "examples" in given:
         examples = only_keys(given["examples"], ("x", "y"), "condition.examples")
@@ -157,9 +158,10 @@ def _classes(
         labels = names or (served.labels if fixed else tuple(sorted(set(y))))
         texts_of(list(labels), "condition.examples.y", limits.classes)
     elif kinds == {int}:
-        outputs = served.reader.outputs if fixed and served.reader is not None else None
-        labels = tuple(range(outputs if outputs else len(names))) if fixed or names else ()
-        labels = labels or tuple(sorted(set(y)))
+        if fixed and served.reader is not None:
+            labels = tuple(range(served.reader.outputs or 0))
+        else:
+            labels = tuple(range(len(names))) if names else tuple(sorted(set(y)))
     else:
         raise invalid("`condition.examples.y` must be whole numbers, or texts, one per example.")
     check_length(len(labels), limits.classes, "classes")

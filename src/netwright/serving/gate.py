@@ -60,9 +60,7 @@ class Gate:
         tokens: Who may ask; None for anybody on this machine.
     """
 
-    def __init__(
-        self, app: App, routes: Routes, quotas: Quotas, tokens: TokenFile | None
-    ) -> None:
+    def __init__(self, app: App, routes: Routes, quotas: Quotas, tokens: TokenFile | None) -> None:
         self.app, self.routes, self.quotas, self.tokens = app, routes, quotas, tokens
         self.metrics = routes.service.metrics
 

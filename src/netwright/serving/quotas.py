@@ -68,7 +68,10 @@ class Quotas:
             Problem: 429 if there were too many.
         """
         used = self._of(token)
-        if token.parameters_per_day is not None and used.parameters + count > token.parameters_per_day:
+        if (
+            token.parameters_per_day is not None
+            and used.parameters + count > token.parameters_per_day
+        ):
             raise _exceeded("parameters per day", self._until_tomorrow())
         used.parameters += count
 

@@ -22,12 +22,12 @@ def architecture_of(record: Any, served: Served) -> Architecture:
     """
     own = to_record(served.architecture)
     if not isinstance(record, dict) or not record:
-        raise invalid("`condition.architecture` must be an object such as a hypernetwork's `child`.")
+        raise invalid(
+            "`condition.architecture` must be an object such as a hypernetwork's `child`."
+        )
     family = record.get("family", own["family"])
     if family not in ARCHITECTURES:
-        raise invalid(
-            f"`condition.architecture.family` must be one of {sorted(ARCHITECTURES)}."
-        )
+        raise invalid(f"`condition.architecture.family` must be one of {sorted(ARCHITECTURES)}.")
     if not all(_is_option(value) for value in record.values()):
         raise invalid(
             "Options of `condition.architecture` must be texts, whole numbers from 0, or lists of at most "
@@ -45,13 +45,13 @@ def architecture_of(record: Any, served: Served) -> Architecture:
     if architecture.input_shape != served.architecture.input_shape or _outputs(
         architecture
     ) != _outputs(served.architecture):
-        raise invalid("`condition.architecture` must take the inputs and give the outputs of `child`.")
+        raise invalid(
+            "`condition.architecture` must take the inputs and give the outputs of `child`."
+        )
     return architecture
 
 
-def check_network_cost(
-    cost: Cost, served: Served, examples: int, limits: ServerLimits
-) -> None:
+def check_network_cost(cost: Cost, served: Served, examples: int, limits: ServerLimits) -> None:
     """Refuse networks that are too large, by arithmetic alone.
 
     Raises:

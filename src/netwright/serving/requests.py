@@ -76,9 +76,7 @@ def seconds_of(scope: MutableMapping[str, Any], limits: ServerLimits) -> float:
     return min(limits.request_s, int(given) / 1000)
 
 
-async def while_wanted(
-    work: Coroutine[Any, Any, T], receive: Receive, seconds: float
-) -> T:
+async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
     """The result of some work, which is given up when the client goes or time is over.
 
     Args:

@@ -164,8 +164,8 @@ class ResidentNetworks:
         if new:
             names = bank.child.space.names
             gone = bank.add(new, {n: torch.cat([v[n] for v in new.values()]) for n in names})
-            for key in gone:
-                self._there.pop(key, None)  # type: ignore[call-overload]
+            for old in gone:
+                self._there.pop(old, None)  # type: ignore[call-overload]
         return bank
 
     def _run(
@@ -190,6 +190,8 @@ class ResidentNetworks:
             bank = self._banks[facts.architecture]
             bank.remove([key])
             left -= bank.bytes_of_one
-        self._banks = {architecture: bank for architecture, bank in self._banks.items() if len(bank)}
+        self._banks = {
+            architecture: bank for architecture, bank in self._banks.items() if len(bank)
+        }
         for bank in self._banks.values():
             bank.compact()

@@ -3,11 +3,11 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.datastructures import UploadFile
@@ -41,6 +41,7 @@ from netwright.serving.strict import array_of, only_keys, parse_object
 from netwright.serving.tensors import condition_of_tensors
 from netwright.serving.tokens import Token
 
+T = TypeVar("T")
 # Longer bodies are read in a thread, so that others are not kept waiting.
 _LONG = 50_000
 _MOST_LISTED = 1_000
@@ -150,7 +151,11 @@ class Routes:
         assert written.outputs is not None
         preparation = served.hypernetwork.preparation
         return outputs_answer(
-            written.outputs, asked.labels, preparation, written.milliseconds, binary=_wants_npy(call)
+            written.outputs,
+            asked.labels,
+            preparation,
+            written.milliseconds,
+            binary=_wants_npy(call),
         )
 
     async def networks(self, call: Call) -> Response:
@@ -271,7 +276,7 @@ class Routes:
             return parse_object(body)
         return await self._read(partial(parse_object, body))
 
-    async def _read(self, work: Any) -> Any:
+    async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
     def _paid(self, token: Token, parameters: int) -> "_Paid":
@@ -304,15 +309,15 @@ def _wants_npy(call: Call) -> bool:
 
 
 def _wrong_media_type(*expected: str) -> Problem:
-    return Problem(
-        415, "media_type", f"The content type must be one of: {', '.join(expected)}."
-    )
+    return Problem(415, "media_type", f"The content type must be one of: {', '.join(expected)}.")
 
 
 def _query_of(scope: MutableMapping[str, Any], known: tuple[str, ...]) -> dict[str, str]:
     try:
         query = scope["query_string"].decode("ascii")
-        found = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=10)
+        found = parse_qs(
+            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=10
+        )
     except ValueError:
         raise malformed("The query cannot be read.") from None
     if not found.keys() <= set(known) or any(len(values) > 1 for values in found.values()):

@@ -69,17 +69,18 @@ class Service:
         self.draining = False
         self._torch = ThreadPoolExecutor(1, "netwright-torch")
         self._writer = NetworkWriter()
-        together = {
-            "max_batch": self.limits.max_batch,
-            "max_delay_s": self.limits.max_delay_s,
-            "max_queue": self.limits.max_queue,
-        }
+        batch, delay, queue = (
+            self.limits.max_batch,
+            self.limits.max_delay_s,
+            self.limits.max_queue,
+        )
         self.writing: Batcher[GenerationJob, Written] = Batcher(
-            self._writer.write, self._torch, **together
-        )  # type: ignore[arg-type]
+            self._writer.write, self._torch, max_batch=batch, max_delay_s=delay, max_queue=queue
+        )
         self.running: Batcher[PredictionJob, Predicted] = Batcher(
-            self.resident.predict, self._torch, weigh=lambda job: 1 + len(job.x) // _ROWS, **together
-        )  # type: ignore[arg-type]
+            self.resident.predict, self._torch, max_batch=batch, max_delay_s=delay, max_queue=queue,
+            weigh=lambda job: 1 + len(job.x) // _ROWS,
+        )  # fmt: skip
         self._new: OrderedDict[Key, tuple[Facts, Numbers]] = OrderedDict()
         self._new_bytes = 0
         self._under_way: dict[Key, asyncio.Future[None]] = {}
@@ -142,9 +143,7 @@ class Service:
         Raises:
             Problem: If it cannot be written or run.
         """
-        written = await self.writing.submit(
-            GenerationJob(asked, x), owner=owner, deadline=deadline
-        )
+        written = await self.writing.submit(GenerationJob(asked, x), owner=owner, deadline=deadline)
         self._count(asked.cost.parameters, len(x))
         return written
 

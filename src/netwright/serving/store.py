@@ -23,6 +23,7 @@ from netwright.serving.problems import Problem, not_found, unavailable
 from netwright.serving.resident import Key
 
 R = TypeVar("R")
+T = TypeVar("T")
 _log = logging.getLogger("netwright.serving")
 # After a failure that is not a request's fault, for so long none is tried: each would wait for the same timeout.
 _REST_S = 0.5
@@ -99,10 +100,10 @@ class Store:
         found = dict(zip(different, self._each(different, load), strict=True))
         return [found[key] for key in keys]
 
-    def _each(self, items: list[Any], work: Callable[[list[Any]], list[R]]) -> list[R | Exception]:
+    def _each(self, items: list[T], work: Callable[[list[T]], list[R]]) -> list[R | Exception]:
         """The work on all items at once, or, if one of them spoils it, on each."""
         try:
-            return list(self._tried(lambda: work(items)))
+            return [*self._tried(lambda: work(items))]
         except Problem as problem:
             if problem.status == 503 or len(items) == 1:
                 return [problem] * len(items)
