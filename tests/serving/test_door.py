@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from netwright.errors import DataError, RunError
 from netwright.serving import serve
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.quotas import Quotas
 from netwright.serving.tokens import Token, TokenFile, new_token, read_tokens
 
@@ -100,7 +100,7 @@ def test_requests_come_back_with_the_minute_and_the_rest_with_the_day():
     )
     quotas.request(token)
     quotas.request(token)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         quotas.request(token)
     assert refused.value.headers["Retry-After"] in ("30", "31")
     now[0] += 31
@@ -108,7 +108,7 @@ def test_requests_come_back_with_the_minute_and_the_rest_with_the_day():
     quotas.bytes(token, 10)
     quotas.parameters(token, 5)
     for used in (quotas.bytes, quotas.parameters):
-        with pytest.raises(Problem, match="per day") as refused:
+        with pytest.raises(RequestError, match="per day") as refused:
             used(token, 1)
         assert 86_000 < int(refused.value.headers["Retry-After"]) <= 86_400
     quotas.give_back(token, 1)

@@ -7,7 +7,7 @@ from servers import condition, served
 from netwright.serving.conditions import asked_of
 from netwright.serving.generation import GenerationJob, NetworkWriter
 from netwright.serving.limits import ServerLimits
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 
 LIMITS = ServerLimits()
 SERVED = served()
@@ -65,7 +65,7 @@ def test_a_condition_that_spoils_a_batch_fails_alone():
     *first, refused, last = NetworkWriter().write(
         [GenerationJob(one) for one in (*good[:2], bad, good[2])]
     )
-    assert isinstance(refused, Problem)
+    assert isinstance(refused, RequestError)
     assert refused.status == 422
     assert all(written.network is not None for written in (*first, last))
 

@@ -7,8 +7,14 @@ from servers import condition, served
 from netwright.serving.conditions import asked_of
 from netwright.serving.generation import GenerationJob, NetworkWriter
 from netwright.serving.limits import ServerLimits
-from netwright.serving.problems import Problem
-from netwright.serving.resident import Facts, Gone, PredictionJob, ResidentNetworks, numbers_of
+from netwright.serving.problems import RequestError
+from netwright.serving.resident import (
+    EvictedError,
+    Facts,
+    PredictionJob,
+    ResidentNetworks,
+    numbers_of,
+)
 
 SERVED = served("letters")
 
@@ -49,12 +55,12 @@ def test_what_is_in_memory_needs_no_numbers_and_what_is_not_has_gone():
     first = resident.predict(jobs[:2])
     again = resident.predict([without_numbers(job) for job in jobs])
     assert torch.equal(again[0].outputs, first[0].outputs)
-    assert isinstance(again[2], Gone)
+    assert isinstance(again[2], EvictedError)
     assert resident.facts(("a", "0")) is jobs[0].facts
     resident.forget(("a", "0"))
     resident.forget(("a", "0"))
     assert resident.facts(("a", "0")) is None
-    assert isinstance(resident.predict([without_numbers(jobs[0])])[0], Gone)
+    assert isinstance(resident.predict([without_numbers(jobs[0])])[0], EvictedError)
 
 
 def test_the_same_id_of_two_owners_is_two_networks():
@@ -108,6 +114,6 @@ def test_outputs_that_are_not_finite_are_refused_alone():
     jobs = jobs_of(networks)
     jobs[0] = PredictionJob(jobs[0].facts, torch.full((2, 4), float("inf")), jobs[0].numbers)
     refused, fine = ResidentNetworks(10**9).predict(jobs)
-    assert isinstance(refused, Problem)
+    assert isinstance(refused, RequestError)
     assert refused.status == 422
     assert fine.outputs.isfinite().all()

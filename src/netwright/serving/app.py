@@ -15,7 +15,7 @@ from netwright.serving.answers import json_answer, problem_answer
 from netwright.serving.gate import ROUTE, App, Gate, Handler, answer_of
 from netwright.serving.metrics import CONTENT_TYPE
 from netwright.serving.openapi import DESCRIPTION, described
-from netwright.serving.problems import Problem, unavailable
+from netwright.serving.problems import RequestError, unavailable
 from netwright.serving.quotas import Quotas
 from netwright.serving.routes import Call, Routes
 from netwright.serving.service import Service
@@ -53,7 +53,7 @@ def build_app(
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.service = service
-    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     handlers: dict[tuple[str, str], Handler] = {
         ("GET", "/v1/hypernetworks"): routes.hypernetworks,
@@ -113,4 +113,4 @@ async def _http_problem(request: Request, error: Any) -> Response:
     told = {404: "There is no such page.", 405: "This method is not known here."}
     message = told.get(error.status_code, "The request cannot be served.")
     code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-    return problem_answer(Problem(error.status_code, code, message, error.headers))
+    return problem_answer(RequestError(error.status_code, code, message, error.headers))

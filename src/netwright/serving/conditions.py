@@ -56,7 +56,7 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
         limits: What is too much.
 
     Raises:
-        Problem: If anything in it is other than the hypernetwork reads, or more than the server takes.
+        RequestError: If anything in it is other than the hypernetwork reads, or more than the server takes.
     """
     given = only_keys(condition, served.accepts, "condition")
     if not given:
@@ -105,7 +105,7 @@ def inputs_of(x: Any, input_shape: tuple[int, ...], limits: ServerLimits) -> Ten
     """Inputs [N, *] of a network.
 
     Raises:
-        Problem: If they are no finite numbers, of another shape, or too many.
+        RequestError: If they are no finite numbers, of another shape, or too many.
     """
     rows = x if isinstance(x, np.ndarray) else numbers_of(x, "x")
     if rows.shape[1:] != tuple(input_shape):

@@ -8,7 +8,7 @@ from pathlib import Path
 from netwright.artifacts import tensors_to_bytes
 from netwright.errors import ArtifactError
 from netwright.generated import GeneratedNetwork
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ def exported(network: GeneratedNetwork, name: str) -> tuple[bytes, FileFormat]:
     """A network in a format by name.
 
     Raises:
-        Problem: 422 if the network has no such form.
+        RequestError: 422 if the network has no such form.
     """
     chosen = FORMATS[name]
     try:
         return chosen.write(network), chosen
     except ArtifactError:
-        raise Problem(
+        raise RequestError(
             422, "no_such_form", "This network cannot be written in this format. Ask for another."
         ) from None
 

@@ -16,7 +16,7 @@ from netwright.errors import NetwrightError
 from netwright.generated import GeneratedNetwork, weights_digest
 from netwright.hypernetwork import Hypernetwork
 from netwright.serving.conditions import Asked
-from netwright.serving.problems import Problem, invalid
+from netwright.serving.problems import RequestError, invalid
 from netwright.shapes import describe_shape
 
 # Of parameters that one forward pass writes.
@@ -79,7 +79,7 @@ class NetworkWriter:
             if len(jobs) > 1:
                 # One of them spoils the batch: each by itself, so that the others are served.
                 return [result for job in jobs for result in self._write_each([job])]
-            return [error if isinstance(error, Problem) else _misfit()]
+            return [error if isinstance(error, RequestError) else _misfit()]
 
     def _write_together(self, jobs: list[GenerationJob]) -> list[Written | Exception]:
         started = time.perf_counter()
@@ -177,5 +177,5 @@ def _group_of(asked: Asked) -> Hashable:
     return tuple(parts)
 
 
-def _misfit() -> Problem:
+def _misfit() -> RequestError:
     return invalid("The condition does not fit what this hypernetwork was trained with.")

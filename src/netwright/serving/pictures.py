@@ -26,7 +26,7 @@ def support_of_pictures(
         limits: Of pixels.
 
     Raises:
-        Problem: If the hypernetwork reads no pictures, or a file is none, or too large.
+        RequestError: If the hypernetwork reads no pictures, or a file is none, or too large.
     """
     if len(shape) != 3 or None in shape:
         raise invalid("This hypernetwork reads no pictures, expected its examples as JSON.")

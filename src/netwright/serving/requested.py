@@ -18,7 +18,7 @@ def architecture_of(record: Any, served: Served) -> Architecture:
     """The architecture that a record names; options that are left out are those of the hypernetwork's own child.
 
     Raises:
-        Problem: If there is none such, or it takes other inputs or gives other outputs.
+        RequestError: If there is none such, or it takes other inputs or gives other outputs.
     """
     own = to_record(served.architecture)
     if not isinstance(record, dict) or not record:
@@ -55,7 +55,7 @@ def check_network_cost(cost: Cost, served: Served, examples: int, limits: Server
     """Refuse networks that are too large, by arithmetic alone.
 
     Raises:
-        Problem: 413 if it has too many parameters, or examples would not fit through it.
+        RequestError: 413 if it has too many parameters, or examples would not fit through it.
     """
     most = max(limits.parameters, served.cost.parameters)
     if cost.parameters > most:
@@ -67,7 +67,7 @@ def check_activations(cost: Cost, rows: int, limits: ServerLimits) -> None:
     """Refuse more rows than a network can be run on at once.
 
     Raises:
-        Problem: 413 if there are more.
+        RequestError: 413 if there are more.
     """
     each = cost.activation_bytes
     if rows * each > limits.activation_bytes:

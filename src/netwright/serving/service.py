@@ -17,10 +17,10 @@ from netwright.serving.conditions import Asked
 from netwright.serving.generation import GenerationJob, NetworkWriter, Written
 from netwright.serving.limits import ServerLimits
 from netwright.serving.metrics import Metrics
-from netwright.serving.problems import Problem, not_found, unavailable
+from netwright.serving.problems import RequestError, not_found, unavailable
 from netwright.serving.resident import (
+    EvictedError,
     Facts,
-    Gone,
     Key,
     Numbers,
     Predicted,
@@ -91,7 +91,7 @@ class Service:
         """By name.
 
         Raises:
-            Problem: 404 if there is none.
+            RequestError: 404 if there is none.
         """
         found = self.served.get(name) if isinstance(name, str) else None
         if found is None:
@@ -114,7 +114,7 @@ class Service:
             What is known of it, and whether it was there already.
 
         Raises:
-            Problem: If it cannot be written or kept.
+            RequestError: If it cannot be written or kept.
         """
         if not idempotency_key:
             key = (owner, secrets.token_hex(12))
@@ -128,7 +128,7 @@ class Service:
             entry = await self._entry_or_none(key)
             if entry is not None:
                 if entry.about.get("request") != request:
-                    raise Problem(
+                    raise RequestError(
                         409, "idempotency", "The idempotency key was used for another request."
                     )
                 return entry, True
@@ -141,7 +141,7 @@ class Service:
         """Write a network, run it on x, and keep nothing.
 
         Raises:
-            Problem: If it cannot be written or run.
+            RequestError: If it cannot be written or run.
         """
         written = await self.writing.submit(GenerationJob(asked, x), owner=owner, deadline=deadline)
         self._count(asked.cost.parameters, len(x))
@@ -151,7 +151,7 @@ class Service:
         """All of a network but its numbers; read from the registry if it is not in memory.
 
         Raises:
-            Problem: 404 if the owner has none such, 503 if the registry cannot be reached.
+            RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
         new = self._new.get(key)
         found = self.resident.facts(key) or (new[0] if new else None)
@@ -166,7 +166,7 @@ class Service:
         """Outputs of a network.
 
         Raises:
-            Problem: If there are none, or not in time.
+            RequestError: If there are none, or not in time.
         """
         key = facts.key
         for _ in range(_TRIES):
@@ -174,7 +174,7 @@ class Service:
             job = PredictionJob(facts, x, new[1] if new else None)
             try:
                 predicted = await self.running.submit(job, owner=key[0], deadline=deadline)
-            except Gone:
+            except EvictedError:
                 await self.facts(key, deadline)
                 continue
             if new is not None:
@@ -187,7 +187,7 @@ class Service:
         """Forget a network, here and in the registry.
 
         Raises:
-            Problem: 404 if the owner has none such, 503 if the registry cannot be reached.
+            RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
         await self.store.ask(lambda r: r.remove(key[1], owner=key[0]), changes=True)
         self._let_go(key)
@@ -201,7 +201,7 @@ class Service:
             try:
                 await self.store.ask(lambda registry: registry.check())
                 self._is_ready = True
-            except Problem:
+            except RequestError:
                 self._is_ready = False
             self._ready_at = time.monotonic()
         return self._is_ready
@@ -233,7 +233,7 @@ class Service:
     async def _entry_or_none(self, key: Key) -> Entry | None:
         try:
             return await self.store.ask(lambda r: r.entry(key[1], owner=key[0]))
-        except Problem as problem:
+        except RequestError as problem:
             if problem.status == 404:
                 return None
             raise

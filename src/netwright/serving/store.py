@@ -19,7 +19,7 @@ from netwright.generated import GeneratedNetwork
 from netwright.registry import Entry, Registry
 from netwright.serving.batching import Batcher
 from netwright.serving.limits import ServerLimits
-from netwright.serving.problems import Problem, not_found, unavailable
+from netwright.serving.problems import RequestError, not_found, unavailable
 from netwright.serving.resident import Key
 
 R = TypeVar("R")
@@ -65,7 +65,7 @@ class Store:
         """The answer of the registry to one question.
 
         Raises:
-            Problem: 404 or 503.
+            RequestError: 404 or 503.
         """
         executor = self._write if changes else self._read
         return await asyncio.get_running_loop().run_in_executor(
@@ -97,21 +97,23 @@ class Store:
             owners, ids = [owner for owner, _ in some], [each for _, each in some]
             return self.registry.get_many(ids, owner=owners)
 
-        found = dict(zip(different, self._each(different, load), strict=True))
+        loaded = self._each(different, load)
+        found = dict(zip(different, loaded, strict=True))
         return [found[key] for key in keys]
 
     def _each(self, items: list[T], work: Callable[[list[T]], list[R]]) -> list[R | Exception]:
         """The work on all items at once, or, if one of them spoils it, on each."""
         try:
-            return [*self._tried(lambda: work(items))]
-        except Problem as problem:
+            done: Sequence[R] = self._tried(lambda: work(items))
+            return [*done]
+        except RequestError as problem:
             if problem.status == 503 or len(items) == 1:
                 return [problem] * len(items)
         results: list[R | Exception] = []
         for item in items:
             try:
                 results += self._tried(lambda item=item: work([item]))  # type: ignore[misc]
-            except Problem as problem:
+            except RequestError as problem:
                 results.append(problem)
         return results
 
@@ -128,10 +130,10 @@ class Store:
             raise not_found("network") from None
         except ArtifactError as error:
             _log.error("%s", error)
-            raise Problem(500, "damaged", "The network is damaged where it is kept.") from None
+            raise RequestError(500, "damaged", "The network is damaged where it is kept.") from None
         except RegistryError as error:
             _log.warning("%s", error)
-            raise Problem(409, "conflict", "The id is another network's.") from None
+            raise RequestError(409, "conflict", "The id is another network's.") from None
         except NetwrightError as error:
             _log.error("%s", error)
-            raise Problem(500, "internal", "The server failed.") from None
+            raise RequestError(500, "internal", "The server failed.") from None
