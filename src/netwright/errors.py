@@ -11,6 +11,7 @@ NetwrightError
   DataError             (ValueError)    files or values that no task can be made of
   BankError             (LookupError)   a bank of networks that lacks or cannot hold what is asked
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
+    SignatureError        (ArtifactError) a signature that is false, missing or somebody else's, or a key that is none
   RegistryError         (RuntimeError)  a registry of networks that refuses what is asked of it
     UnknownNetworkError     (LookupError)     a network that is not there, or is somebody else's
     RegistryUnavailableError (ConnectionError) a registry whose database or files cannot be reached now
@@ -51,6 +52,10 @@ class BankError(NetwrightError, LookupError):
 
 class ArtifactError(NetwrightError, ValueError):
     """A saved file or folder that is missing, damaged, newer, or of another kind."""
+
+
+class SignatureError(ArtifactError):
+    """A signature that is false, missing or somebody else's, or a key that is none."""
 
 
 class RegistryError(NetwrightError, RuntimeError):

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from netwright._version import __version__
 from netwright.architectures import Architecture, from_record, to_record
-from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
+from netwright.artifacts import (
+    read_artifact,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    understood,
+    write_artifact,
+)
+from netwright.cards import network_card
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.errors import ArtifactError
 from netwright.shapes import describe_shape
@@ -98,7 +105,7 @@ class GeneratedNetwork(nn.Module):
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Write the network to a folder: config.json, model.safetensors, manifest.json.
+        """Write the network to a folder: config.json, model.safetensors, README.md, manifest.json.
 
         Raises:
             ArtifactError: If the folder cannot be written; what stood there before is kept.
@@ -126,6 +133,7 @@ class GeneratedNetwork(nn.Module):
         return {
             "config.json": json.dumps(config, indent=indent).encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
+            "README.md": network_card(self).encode(),
         }
 
     def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
@@ -177,18 +185,19 @@ def network_from_files(
     Raises:
         ArtifactError: If a module of the user's own is needed, or the weights do not fit.
     """
-    config = json.loads(files["config.json"])
-    record = config["architecture"]
-    architecture = None if record is None else from_record(record)
-    weights = tensors_from_bytes(files["model.safetensors"])
-    return GeneratedNetwork(
-        module_with(weights, architecture, module, name),
-        provenance=Provenance(**config["provenance"]),
-        input_shape=tuple(config["input_shape"]),
-        architecture=architecture,
-        labels=tuple(config["labels"]),
-        preparation=config["preparation"],
-    )
+    weights = tensors_from_bytes(files.get("model.safetensors", b""), f"{name}/model.safetensors")
+    with understood(str(name)):
+        config = json.loads(files["config.json"])
+        record = config["architecture"]
+        architecture = None if record is None else from_record(record)
+        return GeneratedNetwork(
+            module_with(weights, architecture, module, name),
+            provenance=Provenance(**config["provenance"]),
+            input_shape=tuple(config["input_shape"]),
+            architecture=architecture,
+            labels=tuple(config["labels"]),
+            preparation=config["preparation"],
+        )
 
 
 def module_with(
@@ -216,8 +225,24 @@ def module_with(
             f"{folder} holds weights of a module of your own, expected that module to load them into. "
             f"Pass it: `{loader}(folder, module=MyModule())`."
         )
-    network = module if architecture is None else architecture.build()
-    assert network is not None
+    if architecture is None:
+        assert module is not None
+        network = module
+    else:
+        said, held = architecture.parameters, sum(value.numel() for value in weights.values())
+        # Before the module is built: what is said may be a hundred times what is there.
+        if said > held:
+            raise ArtifactError(
+                f"{folder} says that its network has {said:,} parameters and holds {held:,}, expected as many. Save it "
+                "again."
+            )
+        network = architecture.build()
+    own = network.state_dict()
+    for tensor, value in weights.items():
+        if tensor in own and own[tensor].is_floating_point() != value.is_floating_point():
+            raise ArtifactError(
+                f"{tensor!r} in {folder} is {value.dtype}, expected {own[tensor].dtype}. Save it again."
+            )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
