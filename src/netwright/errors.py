@@ -11,6 +11,7 @@ NetwrightError
   DataError             (ValueError)    files or values that no task can be made of
   BankError             (LookupError)   a bank of networks that lacks or cannot hold what is asked
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
+    ExportError                         a network that a format cannot express
   RunError              (ValueError)    a run record or option that does not hold together
   TrainingError         (RuntimeError)  a training that cannot go on
   StatisticsError       (ValueError)    scores from which nothing can be claimed
@@ -48,6 +49,10 @@ class BankError(NetwrightError, LookupError):
 
 class ArtifactError(NetwrightError, ValueError):
     """A saved file or folder that is missing, damaged, newer, or of another kind."""
+
+
+class ExportError(ArtifactError):
+    """A network that a format cannot express, or that answers otherwise in it."""
 
 
 class RunError(NetwrightError, ValueError):
