@@ -35,6 +35,11 @@ FAMILIES: dict[str, Architecture] = {
     "table-net": TableNet(4, hidden=8, ramps=3, classes=3),
     "transformer": Transformer(3, 5, width=8, heads=2, classes=2),
 }
+# Labels that would be code, were they not data.
+HOSTILE = [
+    '"); system("true"); //', "*/ int main(void) { return 1; } /*", "a\\", "??/", "line\nbreak", "naïve ✓", "\x00nul",
+    "%s%n", "\udc80", "",
+]  # fmt: skip
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
 
 

@@ -4,7 +4,8 @@ A module is traced by torch (`tracing`) into a `Program`, a list of plain steps 
 printers write: ONNX, a module of NumPy, and C. `torch-export` keeps torch's own graph.
 """
 
-from netwright.export.formats import FORMATS, export_network, format_of
+from netwright.export.formats import FORMATS, export_network, files_of, format_of
+from netwright.export.latency import Speed, compare_formats
 from netwright.export.native import export_c, export_numpy, run_c, run_numpy
 from netwright.export.onnx import export_onnx, run_onnx
 from netwright.export.onnx_int8 import Int8Cost, export_onnx_int8, read_int8_cost
@@ -15,6 +16,8 @@ from netwright.export.torch_program import export_torch, run_torch
 __all__ = [
     "FORMATS",
     "Int8Cost",
+    "Speed",
+    "compare_formats",
     "export_c",
     "export_network",
     "export_npz",
@@ -23,6 +26,7 @@ __all__ = [
     "export_onnx_int8",
     "export_onnx_weights",
     "export_torch",
+    "files_of",
     "format_of",
     "read_int8_cost",
     "run_c",

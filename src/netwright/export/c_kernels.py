@@ -40,15 +40,17 @@ static void convolve(const float *x, const float *w, const float *b, float *y, i
             for (int k = 0; k < high; k++)
                 for (int l = 0; l < wide; l++) {
                     float weight = *w++;
+                    int shift = l * step_right - pad_right, first = 0, end = made_wide;
+                    while (first < end && first * stride_right + shift < 0)
+                        first++;
+                    while (end > first && (end - 1) * stride_right + shift >= width)
+                        end--;
                     for (int i = 0; i < made_high; i++) {
                         int row = i * stride_down - pad_down + k * step_down;
                         if (row < 0 || row >= height)
                             continue;
-                        for (int j = 0; j < made_wide; j++) {
-                            int column = j * stride_right - pad_right + l * step_right;
-                            if (column >= 0 && column < width)
-                                y[i * made_wide + j] += weight * from[row * width + column];
-                        }
+                        for (int j = first; j < end; j++)
+                            y[i * made_wide + j] += weight * from[row * width + j * stride_right + shift];
                     }
                 }
     }

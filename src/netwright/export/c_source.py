@@ -36,7 +36,7 @@ _TEMPLATE = """\
 }}
 {closing}"""
 _LABEL = """\
-/* The name of an output; NULL if it has none. */
+{texts}/* The name of an output; NULL if it has none. */
 {linkage}const char *netwright_label(int output)
 {{
     static const char *const labels[] = {{{names}}};
@@ -44,6 +44,7 @@ _LABEL = """\
 }}
 
 """
+_LONGEST = 4000
 _GUARD = "NETWRIGHT_NETWORK_H"
 
 
@@ -61,7 +62,17 @@ def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = Fal
     lines = printer.lines()
     linkage = "static inline " if header else ""
     room = f"    NETWRIGHT_STORAGE float work[{memory.size}];\n" if memory.size else ""
-    names = ", ".join(text_in_c(label) for label in labels)
+    spelled = [text_in_c(label) for label in labels]
+    # C99 promises no more than 4095 characters in a literal; an array may have as many as it likes.
+    texts = "".join(
+        f"static const unsigned char netwright_text{i}[] = {{{', '.join(str(b) for b in _bytes_of(labels[i]))}, 0}};\n"
+        for i, text in enumerate(spelled)
+        if len(text) > _LONGEST
+    )
+    names = ", ".join(
+        text if len(text) <= _LONGEST else f"(const char *)netwright_text{i}"
+        for i, text in enumerate(spelled)
+    )
     kernels = [
         n for n in KERNELS if n in {m for k in printer.kernels for m in (k, *NEEDS.get(k, ()))}
     ]
@@ -76,7 +87,9 @@ def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = Fal
         opening=f"#ifndef {_GUARD}\n#define {_GUARD}\n\n" if header else "",
         arrays="\n".join(array_in_c(name, value) for name, value in program.constants.items()),
         kernels="\n".join(KERNELS[name] for name in kernels),
-        label=_LABEL.format(linkage=linkage, names=names, count=len(labels)) if labels else "",
+        label=_LABEL.format(linkage=linkage, texts=texts, names=names, count=len(labels))
+        if labels
+        else "",
         linkage=linkage,
         body=room + "\n".join(f"    {line}" for line in lines),
         closing=f"\n#endif /* {_GUARD} */\n" if header else "",
@@ -102,8 +115,11 @@ def array_in_c(name: str, values: np.ndarray) -> str:
 def text_in_c(text: str) -> str:
     """A text as a literal of C: whatever is no plain letter, digit or space is spelled by its number."""
     plain = frozenset(b" -_.,:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-    data = text.encode("utf-8", "replace")
-    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in data) + '"'
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in _bytes_of(text)) + '"'
+
+
+def _bytes_of(text: str) -> list[int]:
+    return list(text.encode("utf-8", "replace"))
 
 
 __all__ = ["array_in_c", "c_source", "text_in_c"]

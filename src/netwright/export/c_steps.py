@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 from netwright.export.c_memory import Memory
+from netwright.export.c_places import at, index_of, loops, moved, strides_of
 from netwright.export.functions import OF_ONE, OF_TWO
 from netwright.export.program import Program, Step, fixed
 
@@ -35,7 +36,7 @@ class Printer:
 
     def lines(self) -> list[str]:
         """The body of the function."""
-        lines = [line for step in self.program.steps for line in _PRINTERS[step.kind](self, step)]
+        lines = [line for step in self.program.steps for line in PRINTERS[step.kind](self, step)]
         root = self.memory.root[self.program.result]
         if root == "x" or root in self.program.constants:
             count = prod(self.shape(self.program.result))
@@ -65,9 +66,9 @@ class Printer:
         """Numbers of the first input, taken with a stride along each axis of the output."""
         (source,) = step.inputs[:1]
         shape = self.shape(step.output)
-        at, into = _index(shape, strides, offset), _index(shape, _strides(shape))
+        at, into = index_of(shape, strides, offset), index_of(shape, strides_of(shape))
         body = f"{self.place(step.output)}[{into}] = {self.place(str(source))}[{at}];"
-        return [_loops(shape, body)]
+        return [loops(shape, body)]
 
 
 def number(value: float) -> str:
@@ -99,8 +100,8 @@ def _convolve(printer: Printer, step: Step) -> list[str]:
     beside = printer.place(bias[0]) if bias else "NULL"
     lines = []
     for image in range(images):
-        source = _moved(printer.place(x), image * inputs * height * width)
-        into = _moved(printer.place(step.output), image * outputs * made_high * made_wide)
+        source = moved(printer.place(x), image * inputs * height * width)
+        into = moved(printer.place(step.output), image * outputs * made_high * made_wide)
         sizes = (inputs, height, width, outputs, made_high, made_wide, high, wide)
         lines.append(
             printer.call("convolve", source, printer.place(weight), beside, into, *sizes, *settings)
@@ -143,7 +144,7 @@ def _map(printer: Printer, step: Step) -> list[str]:
         printer.kernels.add("sigmoid")
     x, y = printer.place(str(step.inputs[0])), printer.place(step.output)
     return [
-        f"for (int i = 0; i < {count}; i++) {{ float v = {_at(x, 'i')}; {_at(y, 'i')} = {formula}; }}"
+        f"for (int i = 0; i < {count}; i++) {{ float v = {at(x, 'i')}; {at(y, 'i')} = {formula}; }}"
     ]
 
 
@@ -156,12 +157,12 @@ def _combine(printer: Printer, step: Step) -> list[str]:
             continue
         own = printer.shape(each)
         strides = [0] * (len(shape) - len(own)) + [
-            0 if size == 1 else stride for size, stride in zip(own, _strides(own), strict=True)
+            0 if size == 1 else stride for size, stride in zip(own, strides_of(own), strict=True)
         ]
-        operands.append(_at(printer.place(each), _index(shape, strides)))
+        operands.append(at(printer.place(each), index_of(shape, strides)))
     formula = OF_TWO[step.options["function"]].c.format(a=operands[0], b=operands[1])
-    into = _at(printer.place(step.output), _index(shape, _strides(shape)))
-    return [_loops(shape, f"{into} = {formula};")]
+    into = at(printer.place(step.output), index_of(shape, strides_of(shape)))
+    return [loops(shape, f"{into} = {formula};")]
 
 
 def _softmax(printer: Printer, step: Step) -> list[str]:
@@ -198,21 +199,21 @@ def _matmul(printer: Printer, step: Step) -> list[str]:
     for each, size in ((a, rows * inside), (b, inside * columns)):
         own = printer.shape(each)[:-2]
         strides = [0] * (len(batch) - len(own)) + [
-            0 if n == 1 else size * stride for n, stride in zip(own, _strides(own), strict=True)
+            0 if n == 1 else size * stride for n, stride in zip(own, strides_of(own), strict=True)
         ]
-        at.append(f"{printer.place(each)} + {_index(batch, strides)}")
-    into = f"{printer.place(step.output)} + {_index(batch, [rows * columns * s for s in _strides(batch)])}"
+        at.append(f"{printer.place(each)} + {index_of(batch, strides)}")
+    into = f"{printer.place(step.output)} + {index_of(batch, [rows * columns * s for s in strides_of(batch)])}"
     call = printer.call("matmul", *at, into, rows, inside, columns)
-    return [_loops(batch, call)]
+    return [loops(batch, call)]
 
 
 def _permute(printer: Printer, step: Step) -> list[str]:
-    strides = _strides(printer.shape(step.inputs[0]))
+    strides = strides_of(printer.shape(step.inputs[0]))
     return printer.copy(step, [strides[axis] for axis in step.options["axes"]])
 
 
 def _slice(printer: Printer, step: Step) -> list[str]:
-    strides, axis = list(_strides(printer.shape(step.inputs[0]))), step.options["axis"]
+    strides, axis = list(strides_of(printer.shape(step.inputs[0]))), step.options["axis"]
     offset = step.options["start"] * strides[axis]
     strides[axis] *= step.options["step"]
     return printer.copy(step, strides, offset)
@@ -221,18 +222,23 @@ def _slice(printer: Printer, step: Step) -> list[str]:
 def _expand(printer: Printer, step: Step) -> list[str]:
     own, shape = printer.shape(step.inputs[0]), printer.shape(step.output)
     strides = [0] * (len(shape) - len(own)) + [
-        0 if size == 1 else stride for size, stride in zip(own, _strides(own), strict=True)
+        0 if size == 1 else stride for size, stride in zip(own, strides_of(own), strict=True)
     ]
     return printer.copy(step, strides)
 
 
 def _join(printer: Printer, step: Step) -> list[str]:
-    strides, axis, start, lines = _strides(printer.shape(step.output)), step.options["axis"], 0, []
+    strides, axis, start, lines = (
+        strides_of(printer.shape(step.output)),
+        step.options["axis"],
+        0,
+        [],
+    )
     for each in step.inputs:
         own = printer.shape(each)
-        into = _at(printer.place(step.output), _index(own, strides, start * strides[axis]))
+        into = at(printer.place(step.output), index_of(own, strides, start * strides[axis]))
         lines.append(
-            _loops(own, f"{into} = {_at(printer.place(str(each)), _index(own, _strides(own)))};")
+            loops(own, f"{into} = {at(printer.place(str(each)), index_of(own, strides_of(own)))};")
         )
         start += own[axis]
     return lines
@@ -259,7 +265,7 @@ def _take(printer: Printer, step: Step) -> list[str]:
     width = prod(printer.shape(step.output)[1:])
     x, y = printer.place(str(step.inputs[0])), printer.place(step.output)
     return [
-        f"for (int i = 0; i < {width}; i++) {_at(y, f'i + {n * width}')} = {_at(x, f'i + {place * width}')};"
+        f"for (int i = 0; i < {width}; i++) {at(y, f'i + {n * width}')} = {at(x, f'i + {place * width}')};"
         for n, place in enumerate(step.options["places"])
     ]
 
@@ -271,7 +277,7 @@ def _recur(printer: Printer, step: Step) -> list[str]:
     places = [printer.place(each) for each in names] + ["NULL"] * (states + 4 - len(names))
     _, steps, inputs = printer.shape(x)
     size = printer.shape(step.output)[-1]
-    gates = _moved("work", printer.memory.scratch[step.output])
+    gates = moved("work", printer.memory.scratch[step.output])
     kernel = cell if cell in ("gru", "lstm") else "plain_recurrent"
     told = [steps, inputs, size, int(step.options["backwards"])]
     told += [int(cell == "relu")] * (kernel == "plain_recurrent")
@@ -279,38 +285,7 @@ def _recur(printer: Printer, step: Step) -> list[str]:
     return [printer.call(kernel, printer.place(x), *places, into, gates, *told)]
 
 
-def _strides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Numbers between neighbours along each axis."""
-    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
-def _index(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> str:
-    """The place of what the counters `i0`, `i1`, ... of a shape point to."""
-    terms = [
-        f"i{axis}" if stride == 1 else f"i{axis} * {stride}"
-        for axis, (size, stride) in enumerate(zip(shape, strides, strict=True))
-        if stride and size > 1
-    ]
-    return " + ".join([*terms, *([str(offset)] if offset or not terms else [])])
-
-
-def _loops(shape: Sequence[int], body: str) -> str:
-    """A line of C for every place of a shape."""
-    heads = [
-        f"for (int i{axis} = 0; i{axis} < {size}; i{axis}++)" for axis, size in enumerate(shape)
-    ]
-    return " ".join([*heads, body])
-
-
-def _at(place: str, index: str) -> str:
-    return f"{place}[{index}]"
-
-
-def _moved(place: str, offset: int) -> str:
-    return f"{place} + {offset}" if offset else place
-
-
-_PRINTERS: dict[str, Callable[[Printer, Step], list[str]]] = {
+PRINTERS: dict[str, Callable[[Printer, Step], list[str]]] = {
     "linear": _linear,
     "convolve": _convolve,
     "group_norm": _group_norm,
@@ -331,4 +306,4 @@ _PRINTERS: dict[str, Callable[[Printer, Step], list[str]]] = {
     "take": _take,
 }
 
-__all__ = ["Printer", "number", "scratch_of"]
+__all__ = ["PRINTERS", "Printer", "number", "scratch_of"]

@@ -1,6 +1,6 @@
 """What networks can be exported as, and the way in: `export_network`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from netwright.conditions import ExampleSet
 from netwright.errors import ExportError
 from netwright.export.native import export_c, export_numpy
+from netwright.export.numpy_source import weights_beside
 from netwright.export.onnx import export_onnx
 from netwright.export.onnx_int8 import export_onnx_int8
 from netwright.export.onnx_weights import export_onnx_weights
@@ -37,7 +38,10 @@ class Format:
 FORMATS: dict[str, Format] = {
     "onnx": Format("ONNX", (".onnx",), export_onnx, ("opset",)),
     "onnx-weights": Format(
-        "ONNX with weights as inputs", (".onnx",), export_onnx_weights, ("opset", "class_head")
+        "ONNX with weights as inputs",
+        (".onnx",),
+        export_onnx_weights,
+        ("opset", "class_head", "free"),
     ),
     "onnx-int8": Format("ONNX in int8", (".onnx",), export_onnx_int8, ("opset", "calibration")),
     "torch-export": Format("torch.export", (".pt2",), export_torch),
@@ -81,6 +85,7 @@ def export_network(
     opset: int | None = None,
     calibration: ExampleSet | Tensor | None = None,
     class_head: str | None = None,
+    free: Collection[str] | None = None,
 ) -> Path:
     """Write a network as a file that needs none of this library.
 
@@ -94,6 +99,7 @@ def export_network(
         opset: ONNX operator set, 18 if not given.
         calibration: For `onnx-int8`: a support set, or inputs [N, *].
         class_head: For `onnx-weights`: path of the layer whose outputs may be more or fewer.
+        free: For `onnx-weights`: names of the parameters that are inputs, all if not given; the others stand in the file.
 
     Raises:
         MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
@@ -119,8 +125,16 @@ def export_network(
         options["calibration"] = calibration
     if class_head is not None and "class_head" in FORMATS[name].options:
         options["class_head"] = class_head
+    if free is not None and "free" in FORMATS[name].options:
+        options["free"] = frozenset(free).__contains__
     FORMATS[name].write(network, input_shape, path, tolerance=tolerance, labels=labels, **options)
     return path
 
 
-__all__ = ["FORMATS", "Format", "export_network", "format_of"]
+def files_of(path: Path, format: str) -> list[Path]:
+    """The files that an export has made: one, or a module and its weights."""
+    beside = weights_beside(path) if format == "numpy" else None
+    return [path] if beside is None else [path, beside]
+
+
+__all__ = ["FORMATS", "Format", "export_network", "files_of", "format_of"]

@@ -21,7 +21,7 @@ from netwright.export.lowering import program_of
 from netwright.export.numpy_source import load_numpy, numpy_module, write_numpy
 from netwright.export.program import Program
 
-_COMPILER_OPTIONS = ("-std=c99", "-O2", "-shared", "-fPIC")
+_COMPILER_OPTIONS = ("-std=c99", "-O3", "-shared", "-fPIC")
 
 
 def export_numpy(

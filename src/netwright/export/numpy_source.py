@@ -72,7 +72,7 @@ def numpy_module(program: Program, labels: Sequence[str] = ()) -> tuple[str, byt
     file = io.BytesIO()
     np.savez(file, **dict(program.constants))  # type: ignore[arg-type]
     weights = file.getvalue()
-    steps = [f"    {step.output} = {_PRINTERS[step.kind](program, step)}" for step in program.steps]
+    steps = [f"    {step.output} = {PRINTERS[step.kind](program, step)}" for step in program.steps]
     text = _TEMPLATE.format(
         version=__version__,
         digest=hashlib.sha256(weights).hexdigest()[:_DIGITS],
@@ -97,7 +97,7 @@ def write_numpy(text: str, weights: bytes, path: Path) -> list[Path]:
     Raises:
         ArtifactError: If a file cannot be written; the pair that stood there before is kept.
     """
-    before = _weights_of(path)
+    before = weights_beside(path)
     beside = path.with_name(f"{path.stem}-{hashlib.sha256(weights).hexdigest()[:_DIGITS]}.npz")
     write_file(beside, weights)
     try:
@@ -126,7 +126,7 @@ def load_numpy(text: str, weights: bytes) -> Callable[[np.ndarray], np.ndarray]:
     return run
 
 
-def _weights_of(path: Path) -> Path | None:
+def weights_beside(path: Path) -> Path | None:
     """The weights that an exported module names; None if there is none of ours."""
     try:
         head = path.read_text(errors="replace")[:4000]
@@ -258,7 +258,7 @@ def _recur(program: Program, step: Step) -> str:
     return f"recur({', '.join([*told, *names[1 + states :]])})"
 
 
-_PRINTERS: dict[str, Callable[[Program, Step], str]] = {
+PRINTERS: dict[str, Callable[[Program, Step], str]] = {
     "linear": _linear,
     "convolve": _convolve,
     "group_norm": _group_norm,
@@ -279,4 +279,4 @@ _PRINTERS: dict[str, Callable[[Program, Step], str]] = {
     "take": _take,
 }
 
-__all__ = ["load_numpy", "numpy_module", "write_numpy"]
+__all__ = ["PRINTERS", "load_numpy", "numpy_module", "weights_beside", "write_numpy"]

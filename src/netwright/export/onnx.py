@@ -1,5 +1,6 @@
 """ONNX: written, run by onnxruntime, and compared before it counts as done."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def export_onnx(
         network: What is exported, in evaluation mode.
         input_shape: Shape of one input.
         path: The file.
-        opset: ONNX operator set.
+        opset: ONNX operator set, 18 to 23.
         tolerance: Largest difference between its answers and the network's, relative to the
             largest answer.
         labels: Names of the outputs, which the file's metadata hold as JSON under `labels`.
@@ -86,6 +87,16 @@ def check_onnx_is_there() -> None:
         raise MissingExtraError(str(error.name), "export", "Exporting to ONNX") from None
 
 
+def check_opset(opset: int) -> None:
+    """Refuse operator sets that nothing here writes.
+
+    Raises:
+        ExportError: If it is not one of `OPSETS`.
+    """
+    if opset not in OPSETS:
+        raise ExportError(f"`opset` is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}.")
+
+
 def with_labels(model: Any, labels: Sequence[str], **more: str) -> bytes:
     """A model as bytes, with what its metadata tell."""
     from onnx import helper
@@ -99,11 +110,9 @@ def with_labels(model: Any, labels: Sequence[str], **more: str) -> bytes:
 def _to_onnx(network: nn.Module, input_shape: tuple[int, ...], opset: int) -> Any:
     """Our own graph, of few and plain operators; torch's exporter where we have no step for something."""
     check_onnx_is_there()
-    if opset in OPSETS:
-        try:
-            return onnx_model(program_of(network, input_shape), opset=opset)
-        except ExportError:
-            pass
+    check_opset(opset)
+    with contextlib.suppress(ExportError):
+        return onnx_model(program_of(network, input_shape), opset=opset)
     exported = trace(network, input_shape)
     try:
         with quiet(), torch.no_grad():
@@ -131,6 +140,7 @@ def _to_onnx(network: nn.Module, input_shape: tuple[int, ...], opset: int) -> An
 
 __all__ = [
     "check_onnx_is_there",
+    "check_opset",
     "export_onnx",
     "open_onnx",
     "run_onnx",

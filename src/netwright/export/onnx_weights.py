@@ -11,8 +11,8 @@ from netwright.artifacts import write_file
 from netwright.errors import ExportError
 from netwright.export.checking import Runner, check_gap, with_weights
 from netwright.export.lowering import program_of
-from netwright.export.onnx import check_onnx_is_there, open_onnx, with_labels
-from netwright.export.onnx_source import OPSETS, onnx_model
+from netwright.export.onnx import check_onnx_is_there, check_opset, open_onnx, with_labels
+from netwright.export.onnx_source import onnx_model
 from netwright.export.tracing import ROWS, sample_inputs, standing
 
 _CHILDREN = 3
@@ -49,10 +49,7 @@ def export_onnx_weights(
         ArtifactError: If the file cannot be written.
     """
     check_onnx_is_there()
-    if opset not in OPSETS:
-        raise ExportError(
-            f"`opset` is {opset}, expected {OPSETS[0]} to {OPSETS[-1]} for onnx-weights."
-        )
+    check_opset(opset)
     own = standing(network)
     program = program_of(own, input_shape, free=free)
     read = set(program.parameters.values())
