@@ -57,7 +57,7 @@ def test_a_hypernetwork_exports_what_serves_all_that_it_writes(tmp_path):
         state = network.network.state_dict()
         feeds = {each.name: state[each.name].numpy() for each in session.get_inputs()[1:]}
         (found,) = session.run(None, {"x": x.numpy(), **feeds})
-        np.testing.assert_allclose(found, answers(network, x), atol=1e-5)
+        np.testing.assert_allclose(found, answers(network, x), atol=1e-5, rtol=1e-5)
 
 
 def test_what_all_tasks_share_stands_in_the_file(tmp_path):

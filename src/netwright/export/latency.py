@@ -97,7 +97,7 @@ def compare_formats(
                         calibration=given,
                         class_head=class_head,
                     )
-                    runners[name] = _open(name, path, own, expected.shape[1:])
+                    runners[name] = open_exported(name, path, own, expected.shape[1:])
                     sizes[name] = sum(each.stat().st_size for each in files_of(path, name))
                 except (ExportError, MissingExtraError) as error:
                     reasons[name] = str(error)
@@ -116,7 +116,7 @@ def compare_formats(
     return found
 
 
-def _open(name: str, path: Path, network: nn.Module, output_shape: Sequence[int]) -> Runner:
+def open_exported(name: str, path: Path, network: nn.Module, output_shape: Sequence[int]) -> Runner:
     """What runs a file."""
     if name == "torch-export":
         return run_torch(path)
@@ -165,4 +165,4 @@ def _seconds(run: Callable[[np.ndarray], object], x: np.ndarray, calls: int) -> 
     return (time.perf_counter() - started) / calls
 
 
-__all__ = ["BATCH", "TORCH", "Speed", "compare_formats"]
+__all__ = ["BATCH", "TORCH", "Speed", "compare_formats", "open_exported"]

@@ -21,6 +21,16 @@ def erf(x: Array) -> Array:
     return np.sign(x) * (1 - (powers * t + 0.254829592) * t * np.exp(-x * x))
 
 
+def padded(x: Array, padding: tuple[int, int], value: float) -> Array:
+    """[N, C, H, W] with so many rows and columns of a value on each side."""
+    (high, wide), (down, right) = x.shape[2:], padding
+    if not down and not right:
+        return x
+    y = np.full((*x.shape[:2], high + 2 * down, wide + 2 * right), value, dtype=x.dtype)
+    y[:, :, down : down + high, right : right + wide] = x
+    return y
+
+
 def convolve(
     x: Array,
     weight: Array,
@@ -32,7 +42,7 @@ def convolve(
 ) -> Array:
     """[N, I, H, W] with weights [O, I / groups, h, w]: every window as a row of one matrix product."""
     (high, wide), (down, right) = weight.shape[2:], dilation
-    x = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    x = padded(x, padding, 0)
     span = ((high - 1) * down + 1, (wide - 1) * right + 1)
     windows = np.lib.stride_tricks.sliding_window_view(x, span, axis=(2, 3))
     windows = windows[:, :, :: stride[0], :: stride[1], ::down, ::right]
@@ -99,9 +109,7 @@ def pool(
     padding: tuple[int, int],
 ) -> Array:
     """The largest, or the mean, of every window of [N, C, H, W]; padding counts as 0 in a mean."""
-    outside = -np.inf if function == "max" else 0
-    around = ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2)
-    x = np.pad(x, around, constant_values=outside)
+    x = padded(x, padding, -np.inf if function == "max" else 0)
     windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
     windows = windows[:, :, :: stride[0], :: stride[1]]
     return windows.max(axis=(4, 5)) if function == "max" else windows.mean(axis=(4, 5))
@@ -152,6 +160,8 @@ def recur(
 
 # What each kernel calls.
 NEEDS: dict[str, tuple[str, ...]] = {
+    "convolve": ("padded",),
+    "pool": ("padded",),
     "group_norm": ("normalise",),
     "layer_norm": ("normalise",),
     "recur": ("sigmoid",),
@@ -159,5 +169,5 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 __all__ = [
     "NEEDS", "adaptive_pool", "convolve", "erf", "group_norm", "layer_norm", "log_softmax", "logsumexp", "normalise",
-    "pool", "recur", "sigmoid", "softmax",
+    "padded", "pool", "recur", "sigmoid", "softmax",
 ]  # fmt: skip
