@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import onnxruntime
@@ -195,6 +196,11 @@ def test_networks_are_files_to_take_away(client):
     tensors = load(client.get(f"{path}?format=safetensors").content)
     assert sum(tensor.numel() for tensor in tensors.values()) == 115
     assert "netwright_outputs" in client.get(f"{path}?format=c").text
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{path}?format=numpy").content)) as archive:
+        assert sorted(name.rpartition(".")[2] for name in archive.namelist()) == ["npz", "py"]
+    exported = client.get(f"{path}?format=torch-export").content
+    again = torch.export.load(io.BytesIO(exported)).module()(x)
+    torch.testing.assert_close(again.detach(), truth, atol=1e-5, rtol=1e-5)
     assert client.get(f"{path}?format=pickle").status_code == 422
 
 

@@ -42,6 +42,11 @@ def build_app(
     quotas = Quotas()
     routes = Routes(service, quotas)
 
+    static = STATIC if static is None else static
+    if static.is_dir():
+        # The page takes each network away as soon as it is written.
+        routes.exporter.warm()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
@@ -73,7 +78,6 @@ def build_app(
         app.add_api_route(path, _endpoint(handler, path), methods=[method], **about)
     for router in routers:
         app.include_router(router, prefix="/v1")
-    static = STATIC if static is None else static
     if static.is_dir():
         app.mount("/", StaticFiles(directory=static, html=True), name="page")
     return Gate(app, routes, quotas, tokens)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from netwright.architectures import Architecture, Cost
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
-from netwright.errors import NetwrightError
 from netwright.serving.limits import ServerLimits
 from netwright.serving.problems import invalid
 from netwright.serving.requested import architecture_of, check_network_cost
@@ -96,9 +95,7 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     examples_count = parts["examples"].x.shape[1] if "examples" in parts else 1
     cost = served.cost if architecture is served.architecture else architecture.cost
     check_network_cost(cost, served, examples_count, limits)
-    asked = Asked(served, Condition(**parts), names, architecture, cost)
-    _check(asked)
-    return asked
+    return Asked(served, Condition(**parts), names, architecture, cost)
 
 
 def inputs_of(x: Any, input_shape: tuple[int, ...], limits: ServerLimits) -> Tensor:
@@ -182,17 +179,3 @@ def _vector(value: Any, name: str) -> Tensor:
     if numbers.ndim != 1 or numbers.dtype != np.float32:
         raise invalid(f"`{name}` must be a list of numbers.")
     return torch.from_numpy(numbers)[None]
-
-
-def _check(asked: Asked) -> None:
-    """What only the hypernetwork knows: how many numbers a context has, which words it has seen."""
-    told_by_texts = {"description", "architecture"} & asked.condition.present().keys()
-    try:
-        asked.condition.check()
-        asked.served.hypernetwork.conditioner.check(asked.condition)
-    except NetwrightError as error:
-        # Messages of the library quote texts and options; of numbers they tell places and shapes.
-        told = "" if told_by_texts else f" {error}"
-        raise invalid(
-            f"The condition does not fit what this hypernetwork was trained with.{told}"
-        ) from None

@@ -79,13 +79,16 @@ class NetworkWriter:
             if len(jobs) > 1:
                 # One of them spoils the batch: each by itself, so that the others are served.
                 return [result for job in jobs for result in self._write_each([job])]
-            return [error if isinstance(error, RequestError) else _misfit()]
+            return [error if isinstance(error, RequestError) else _misfit(jobs[0].asked, error)]
 
     def _write_together(self, jobs: list[GenerationJob]) -> list[Written | Exception]:
         started = time.perf_counter()
         asked = [job.asked for job in jobs]
         hypernetwork, digest = self._writer_of(asked[0])
         condition = joined([one.condition for one in asked])
+        condition.check()
+        # Here and not where requests are read: looking at an architecture traces it, which no other thread may see.
+        hypernetwork.conditioner.check(condition)
         params = hypernetwork(condition)
         milliseconds = 1000 * (time.perf_counter() - started)
         finite = torch.stack([v.isfinite().flatten(1).all(dim=1) for v in params.values()])
@@ -177,5 +180,8 @@ def _group_of(asked: Asked) -> Hashable:
     return tuple(parts)
 
 
-def _misfit() -> RequestError:
-    return invalid("The condition does not fit what this hypernetwork was trained with.")
+def _misfit(asked: Asked, error: NetwrightError) -> RequestError:
+    # Messages of the library quote texts and options; of numbers they tell places and shapes.
+    quotes = {"description", "architecture"} & asked.condition.present().keys()
+    told = "" if quotes else f" {error}"
+    return invalid(f"The condition does not fit what this hypernetwork was trained with.{told}")

@@ -81,7 +81,7 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: 
 
     Args:
         work: What is done.
-        receive: Of the request, its body read.
+        receive: Of the request; what is left of its body is not kept.
         seconds: How long it may take.
 
     Raises:
@@ -89,7 +89,7 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: 
         RequestError: 504 if time is over.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -98,3 +98,8 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: 
     finally:
         gone.cancel()
         task.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

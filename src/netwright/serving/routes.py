@@ -20,7 +20,7 @@ from netwright.serving.answers import (
     outputs_answer,
 )
 from netwright.serving.conditions import Asked, asked_of, inputs_of
-from netwright.serving.exports import FORMATS, exported
+from netwright.serving.exports import FORMATS, Exporter
 from netwright.serving.forms import form_of
 from netwright.serving.pictures import support_of_pictures
 from netwright.serving.problems import RequestError, invalid, not_found
@@ -81,12 +81,12 @@ class Routes:
         self.service, self.quotas = service, quotas
         self.limits = service.limits
         self._reading = ThreadPoolExecutor(1, "netwright-read")
-        self._exporting = ThreadPoolExecutor(1, "netwright-export")
+        self.exporter = Exporter()
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let threads and processes go."""
         self._reading.shutdown()
-        self._exporting.shutdown()
+        self.exporter.close()
 
     async def hypernetworks(self, call: Call) -> Response:
         """GET /v1/hypernetworks."""
@@ -182,13 +182,10 @@ class Routes:
             raise invalid(f"`format` must be one of {sorted(FORMATS)}.")
         network_id = _id_of(call)
         seconds = seconds_of(call.scope, self.limits)
-        network = await self.service.store.ask(lambda r: r.get(network_id, owner=call.owner))
-        data, chosen = await asyncio.wait_for(
-            asyncio.get_running_loop().run_in_executor(
-                self._exporting, partial(exported, network, name)
-            ),
-            seconds,
-        )
+        files = await self.service.store.ask(lambda r: r.files(network_id, owner=call.owner))
+        work = self.exporter.export(files, name, seconds)
+        data = await while_wanted(work, call.receive, seconds)
+        chosen = FORMATS[name]
         # The id is one of the registry's: nothing of it could end the header.
         headers = {"Content-Disposition": f'attachment; filename="{network_id}{chosen.ending}"'}
         return Response(data, 200, headers, chosen.media_type)
