@@ -34,6 +34,8 @@ from netwright.serving.store import KeepJob, Store
 # Rows that weigh as much as one request.
 _ROWS = 64
 _TRIES = 5
+# Networks that were removed last, so that none comes back by a request that was under way.
+_REMEMBERED = 10_000
 # Of networks that were written or read and have not been run yet.
 _NEW_BYTES = 64_000_000
 
@@ -83,6 +85,7 @@ class Service:
         )  # fmt: skip
         self._new: OrderedDict[Key, tuple[Facts, Numbers]] = OrderedDict()
         self._new_bytes = 0
+        self._removed: OrderedDict[Key, None] = OrderedDict()
         self._under_way: dict[Key, asyncio.Future[None]] = {}
         self._ready_at, self._is_ready = 0.0, False
         self._watch()
@@ -153,6 +156,8 @@ class Service:
         Raises:
             RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
+        if key in self._removed:
+            raise not_found("network")
         new = self._new.get(key)
         found = self.resident.facts(key) or (new[0] if new else None)
         if found is not None:
@@ -179,6 +184,10 @@ class Service:
                 continue
             if new is not None:
                 self._let_go(key)
+            if key in self._removed:
+                # Removed while it was run, which may have put it back.
+                await self._forget(key)
+                raise not_found("network")
             self.metrics.rows.inc(len(x))
             return predicted
         raise unavailable()
@@ -190,12 +199,15 @@ class Service:
             RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
         await self.store.ask(lambda r: r.remove(key[1], owner=key[0]), changes=True)
+        self._removed[key] = None
+        while len(self._removed) > _REMEMBERED:
+            self._removed.popitem(last=False)
         self._let_go(key)
-        await asyncio.get_running_loop().run_in_executor(self._torch, self.resident.forget, key)
+        await self._forget(key)
 
     async def is_ready(self) -> bool:
         """Whether networks can be written and kept now; looked up at most once a second."""
-        if self.draining:
+        if self.draining or self.store.is_doubted:
             return False
         if time.monotonic() - self._ready_at > 1:
             try:
@@ -210,6 +222,9 @@ class Service:
         """Finish what is under way, and let the registry go."""
         self._torch.shutdown()
         self.store.close()
+
+    async def _forget(self, key: Key) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._torch, self.resident.forget, key)
 
     async def _create(
         self, asked: Asked, key: Key, deadline: float, about: dict[str, Any]
@@ -226,6 +241,10 @@ class Service:
         }
         keep = KeepJob(network, key, noted)
         entry = await self.store.keeping.submit(keep, owner=key[0], deadline=deadline)
+        if key in self._removed:
+            del self._removed[key]
+            # An idempotency key that made another network before.
+            await self._forget(key)
         self._remember(Facts.of(key, network, noted), numbers_of(network))
         self._count(entry.parameters, 0)
         return entry

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _log = logging.getLogger("netwright.serving")
 # After a failure that is not a request's fault, for so long none is tried: each would wait for the same timeout.
 _REST_S = 0.5
+# After a network could not be kept, for so long the server says that it is not ready: reading alone may still work.
+_DOUBTED_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Store:
             max_queue=limits.max_queue,
         )  # fmt: skip
         self._rests_until = 0.0
+        self._refused_at = -_DOUBTED_S
 
     async def ask(self, question: Callable[[Registry], R], *, changes: bool = False) -> R:
         """The answer of the registry to one question.
@@ -71,6 +74,11 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(
             executor, lambda: self._tried(lambda: question(self.registry))
         )
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether networks could not be kept a moment ago, and none has been since."""
+        return time.monotonic() - self._refused_at < _DOUBTED_S
 
     def close(self) -> None:
         """Finish what is under way."""
@@ -87,7 +95,12 @@ class Store:
                 about=[job.about for job in some],
             )
 
-        return self._each(jobs, keep)
+        kept = self._each(jobs, keep)
+        if any(isinstance(one, RequestError) and one.status == 503 for one in kept):
+            self._refused_at = time.monotonic()
+        else:
+            self._refused_at = -_DOUBTED_S
+        return kept
 
     def _load(self, keys: list[Key]) -> Sequence[GeneratedNetwork | Exception]:
         # Several requests may wait for one network.
