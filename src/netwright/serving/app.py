@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 
 from netwright._version import __version__
@@ -114,7 +115,13 @@ async def _problem(request: Request, error: Any) -> Response:
 
 async def _http_problem(request: Request, error: Any) -> Response:
     """What the framework refuses by itself, in this server's words."""
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # The framework names those of the first route alone.
+        routes = [r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE]
+        methods = {m for route in routes for m in getattr(route, "methods", None) or ()}
+        headers["Allow"] = ", ".join(sorted(methods))
     told = {404: "There is no such page.", 405: "This method is not known here."}
     message = told.get(error.status_code, "The request cannot be served.")
     code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-    return problem_answer(RequestError(error.status_code, code, message, error.headers))
+    return problem_answer(RequestError(error.status_code, code, message, headers))
