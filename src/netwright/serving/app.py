@@ -15,7 +15,7 @@ from netwright._version import __version__
 from netwright.serving.answers import json_answer, problem_answer
 from netwright.serving.gate import ROUTE, App, Gate, Handler, answer_of
 from netwright.serving.metrics import CONTENT_TYPE
-from netwright.serving.openapi import DESCRIPTION, described
+from netwright.serving.openapi import DESCRIPTION, described, with_tokens
 from netwright.serving.problems import RequestError, unavailable
 from netwright.serving.quotas import Quotas
 from netwright.serving.routes import Call, Routes
@@ -77,6 +77,9 @@ def build_app(
     for (method, path), handler in handlers.items():
         about = described(method, path, service, has_tokens=tokens is not None)
         app.add_api_route(path, _endpoint(handler, path), methods=[method], **about)
+    if tokens is not None:
+        plain = app.openapi
+        app.openapi = lambda: with_tokens(plain())  # type: ignore[method-assign]
     for router in routers:
         app.include_router(router, prefix="/v1")
     if static.is_dir():

@@ -98,6 +98,14 @@ def described(method: str, path: str, service: Service, *, has_tokens: bool) -> 
     }
 
 
+def with_tokens(description: Schema) -> Schema:
+    """A description that says what a token is."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "Of `netwright token new`."}
+    components = description.setdefault("components", {})
+    components.setdefault("securitySchemes", {})["token"] = scheme
+    return description
+
+
 def _object_of(properties: dict[str, Schema], required: list[str]) -> Schema:
     return {
         "type": "object",
@@ -290,7 +298,8 @@ def _example_condition(service: Service) -> dict[str, Any]:
         return {"examples": {"x": [x, x], "y": y}}
     if "description" in served.accepts:
         return {"description": "what the network should do"}
-    return {served.accepts[0]: [0.0]}
+    size = served.context_size if served.accepts[0] == "context" else None
+    return {served.accepts[0]: [0.0] * (size or 1)}
 
 
 def _zeros(service: Service, of: str) -> Any:
