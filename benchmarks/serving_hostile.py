@@ -136,6 +136,14 @@ async def new_network(server: serving.Server) -> str:
     return network_id
 
 
+async def warmed(server: serving.Server, network_id: str) -> None:
+    """Start the process that writes files, and have it load what it needs."""
+    connection = serving.Connection(server.port)
+    for name in ("onnx", "torch-export"):
+        path = f"/v1/networks/{network_id}/export?format={name}"
+        await connection.ask(serving.request_bytes("GET", path))
+
+
 async def statuses_of(server: serving.Server, requests: list[bytes]) -> list[int]:
     """Of each on a connection of its own, for a broken one may spoil what follows."""
     found = []
@@ -263,6 +271,7 @@ def main() -> None:
             network_id = asyncio.run(new_network(server))
             # Whatever is set up once is set up before memory is looked at.
             asyncio.run(statuses_of(server, requests_of(random.Random(1), network_id, 300)))
+            asyncio.run(warmed(server, network_id))
             before = server.resident_bytes()
             statuses = asyncio.run(
                 statuses_of(server, requests_of(random.Random(0), network_id, options.bodies))

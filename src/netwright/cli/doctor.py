@@ -12,9 +12,11 @@ from netwright.cli.output import print_json, print_table
 _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
+    "client": ("httpx",),
     "hpo": ("optuna",),
     "nlp": ("transformers",),
     "plot": ("matplotlib",),
+    "serve": ("fastapi", "uvicorn", "prometheus-client", "python-multipart", "httptools"),
     "stats": ("scipy", "statsmodels"),
     "table": ("pyarrow",),
     "vision": ("pillow",),
