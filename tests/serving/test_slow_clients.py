@@ -29,7 +29,9 @@ def server(tmp_path_factory, request):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "h11":
             patch.setitem(sys.modules, "httptools", None)
-        with threaded_server(home, head_s=0.4, body_s=0.4, connections=40, max_delay_s=0.2) as port:
+        with threaded_server(
+            home, head_s=0.4, body_s=0.4, connections=40, max_delay_s=0.2, body_bytes=100_000
+        ) as port:
             yield port
 
 
@@ -106,6 +108,17 @@ def test_a_head_without_end_is_not_kept(connect):
         connection.sendall(b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 2_000_000)
     with contextlib.suppress(ConnectionError):
         assert b"200 OK" not in until_closed(connection)
+
+
+def test_chunks_without_end_are_refused(connect):
+    connection = connect()
+    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    chunk = b"2710\r\n" + b" " * 10_000 + b"\r\n"
+    with contextlib.suppress(ConnectionError):
+        for _ in range(30):
+            connection.sendall(chunk)
+            time.sleep(0.005)
+    assert b" 413 " in connection.recv(65_536)
 
 
 def test_what_is_no_http_is_refused(connect):
