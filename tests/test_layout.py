@@ -27,6 +27,7 @@ DRAWING = [
         "emission",
         "factors",
         "layers",
+        "module_copy",
         "child",
         "graph",
         "initialisation",
@@ -56,7 +57,9 @@ DRAWING = [
     ["environments", "tasks", "objectives"],
     ["learners", "training", "evaluation", "referee"],
     ["search"],
-    ["serving", "estimators", "apps", "cli", "__main__", FRONT_DOOR],
+    ["estimators", "apps"],
+    ["serving", "client"],
+    ["cli", "__main__", FRONT_DOOR],
 ]
 LINE_OF = {room: number for number, rooms in enumerate(DRAWING) for room in rooms}
 

@@ -21,6 +21,7 @@ from netwright.artifacts import (
     write_artifact,
 )
 from netwright.cards import ensemble_card
+from netwright.conditions import ExampleSet
 from netwright.errors import RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, module_with
 
@@ -111,16 +112,34 @@ class GeneratedEnsemble(nn.Module):
         write_artifact(folder, KIND, files, provenance={"members": config["provenance"]})
         return folder
 
-    def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
-        """Write the mean of the members as one ONNX file, run it there, and compare.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        calibration: ExampleSet | Tensor | None = None,
+        opset: int | None = None,
+        tolerance: float = 1e-5,
+    ) -> Path:
+        """Write the mean of the members as one file; see `GeneratedNetwork.export`.
 
         Raises:
-            MissingExtraError: If the `export` extra is not installed.
-            ArtifactError: If the exported ensemble gives other answers, or cannot be written.
+            MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
+            ExportError: If the format cannot express the ensemble, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
         """
-        from netwright.export import export_onnx
+        from netwright.export import export_network
 
-        return export_onnx(self, self.input_shape, Path(path), opset=opset, tolerance=tolerance)
+        return export_network(
+            self,
+            self.input_shape,
+            path,
+            format=format,
+            labels=self.labels,
+            tolerance=tolerance,
+            opset=opset,
+            calibration=calibration,
+        )
 
     def networks(self) -> Iterator[GeneratedNetwork]:
         """The members, one by one."""

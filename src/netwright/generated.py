@@ -125,33 +125,53 @@ class GeneratedNetwork(nn.Module):
             "preparation": self.preparation,
             "provenance": asdict(self.provenance),
         }
+        # A line per key, and not `indent`, for which Python writes JSON many times slower: servers write thousands.
+        lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in config.items())
         return {
-            "config.json": json.dumps(config, indent=2).encode(),
+            "config.json": f"{{\n{lines}\n}}\n".encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
             "README.md": network_card(self).encode(),
         }
 
-    def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
-        """Write the network as a file that needs neither Python nor this library.
-
-        ONNX is run and compared. C99 by itself, `void netwright_outputs(const float *x, float *y)`, is there for MLPs and
-        networks for tables.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        calibration: ExampleSet | Tensor | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        opset: int | None = None,
+        tolerance: float = 1e-5,
+    ) -> Path:
+        """Write the network as a file that needs none of this library: its answers are compared before it is written.
 
         Args:
-            path: Its ending says how: `.c` for C; anything else is ONNX.
-            opset: Of ONNX.
-            tolerance: By how much answers of the ONNX file may differ.
+            path: Its ending says the format where none is named: `.onnx`, `.pt2`, `.py` (with an .npz beside it), `.c`, `.h`.
+            format: `onnx`, `onnx-weights` (one graph for every child of the space), `onnx-int8`, `torch-export`, `numpy` or `c`.
+            calibration: For `onnx-int8`: the support set, or inputs [N, *]. What int8 costs on them stands in the file:
+                `netwright.export.read_int8_cost`.
+            input_shape: Shape of one input, for modules of the user's own, and where another one than usual is meant.
+            opset: Of ONNX, 18 if not given.
+            tolerance: By how much answers of the file may differ, relative to the largest answer.
 
         Raises:
             MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
-            ArtifactError: If the exported network gives other answers, cannot be written, or has no C.
+            ExportError: If the format cannot express the network, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
         """
-        from netwright.export import export_c, export_onnx
+        from netwright.export import export_network
 
-        path = Path(path)
-        if path.suffix == ".c":
-            return export_c(self.network, path, version=__version__)
-        return export_onnx(self.network, self.input_shape, path, opset=opset, tolerance=tolerance)
+        return export_network(
+            self.network,
+            self.input_shape if input_shape is None else tuple(input_shape),
+            path,
+            format=format,
+            labels=self.labels,
+            tolerance=tolerance,
+            opset=opset,
+            calibration=calibration,
+            class_head=None if self.architecture is None else self.architecture.class_head,
+        )
 
 
 def load_network(folder: str | Path, *, module: nn.Module | None = None) -> GeneratedNetwork:

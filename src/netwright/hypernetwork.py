@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -395,6 +396,18 @@ class Hypernetwork(Writer):
             )
             found.update(zip(tasks, networks, strict=True))
         return [found[t] for t in range(condition.tasks)]
+
+    def export(
+        self, path: str | Path, *, opset: int | None = None, tolerance: float = 1e-5
+    ) -> Path:
+        """Write one ONNX graph for every network that is written, with weights as inputs; see `Child.export`.
+
+        Raises:
+            MissingExtraError: If the `export` extra is not installed.
+            ExportError: If ONNX cannot express the child so, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
+        """
+        return self.child.export(path, opset=opset, tolerance=tolerance)
 
     def generate(
         self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()

@@ -12,11 +12,13 @@ from netwright.cli.output import print_json, print_table
 _EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "classical": ("scikit-learn",),
+    "client": ("httpx",),
     "hpo": ("optuna",),
     "hub": ("huggingface_hub",),
     "nlp": ("transformers",),
     "plot": ("matplotlib",),
     "sign": ("cryptography",),
+    "serve": ("fastapi", "uvicorn", "prometheus-client", "python-multipart", "httptools"),
     "stats": ("scipy", "statsmodels"),
     "store": ("sqlalchemy", "psycopg", "fsspec"),
     "table": ("pyarrow",),

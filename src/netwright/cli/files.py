@@ -76,13 +76,13 @@ Artifacts = Annotated[
 Owner = Annotated[str | None, typer.Option(help="Whose networks; by default everybody's.")]
 ItsOwner = Annotated[str, typer.Option(help="Whose it is.")]
 NetworkId = Annotated[str, typer.Argument(metavar="ID", help="Of the network.")]
-_URL, _ARTIFACTS = "sqlite:///networks/registry.db", "networks/artifacts"
+URL, ARTIFACTS = "sqlite:///networks/registry.db", "networks/artifacts"
 
 
 @networks.command("list")
 def list_(
-    registry: Url = _URL,
-    artifacts: Artifacts = _ARTIFACTS,
+    registry: Url = URL,
+    artifacts: Artifacts = ARTIFACTS,
     owner: Owner = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     after: Annotated[int, typer.Option(help="Go on after this number.")] = 0,
@@ -97,8 +97,8 @@ def list_(
 @networks.command()
 def show(
     network_id: NetworkId,
-    registry: Url = _URL,
-    artifacts: Artifacts = _ARTIFACTS,
+    registry: Url = URL,
+    artifacts: Artifacts = ARTIFACTS,
     owner: ItsOwner = "",
     out: Annotated[
         str | None, typer.Option(help="Folder to make of it, which `netwright predict` reads.")
@@ -116,8 +116,8 @@ def verify_networks(
     network_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Of the network; by default all.")
     ] = None,
-    registry: Url = _URL,
-    artifacts: Artifacts = _ARTIFACTS,
+    registry: Url = URL,
+    artifacts: Artifacts = ARTIFACTS,
     owner: Owner = None,
     as_json: Json = False,
 ) -> None:
@@ -130,8 +130,8 @@ def verify_networks(
 @networks.command()
 def remove(
     network_id: NetworkId,
-    registry: Url = _URL,
-    artifacts: Artifacts = _ARTIFACTS,
+    registry: Url = URL,
+    artifacts: Artifacts = ARTIFACTS,
     owner: ItsOwner = "",
     as_json: Json = False,
 ) -> None:
