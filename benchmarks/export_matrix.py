@@ -160,10 +160,13 @@ def int8_rows() -> list[Row]:
                 )
                 answer = open_exported("onnx-int8", path, network, (10,))(x[900:].numpy())
             with torch.no_grad():
-                before = float((network(x[900:]).argmax(1) == y[900:]).float().mean())
-            lost.append(100 * (before - float((answer.argmax(1) == y[900:].numpy()).mean())))
+                expected = network(x[900:]).numpy()
+            before, after = (
+                (each.argmax(1) == y[900:].numpy()).mean() for each in (expected, answer)
+            )
+            lost.append(float(100 * (before - after)))
             seen.append(100 * (cost.before - cost.after))
-            accuracy.append(100 * before)
+            accuracy.append(float(100 * before))
             sizes.append((cost.bytes_before, cost.bytes_after))
         found.append(
             Row(
