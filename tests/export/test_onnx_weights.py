@@ -134,3 +134,26 @@ def test_names_of_parameters_do_not_meet_those_of_the_graph(tmp_path):
     np.testing.assert_allclose(found, answers(network, x), rtol=1e-5)
     with pytest.raises(ExportError, match="has a parameter named 'x'.*Rename it"):
         export_onnx_weights(network, (3,), tmp_path / "space.onnx")
+
+
+class Counted(nn.Module):
+    """A class head, and behind it something that holds on to how many classes there are: in torch, or in the graph alone."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.head, self.function = nn.Linear(4, 3), function
+
+    def forward(self, x):
+        return self.function(self.head(x))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x * torch.arange(3), lambda x: x.unflatten(1, (-1, 1)).flatten(1)]
+)
+def test_a_graph_that_holds_on_to_its_number_of_classes_is_refused(function, tmp_path):
+    network = Counted(function)
+    export_onnx_weights(network, (4,), tmp_path / "fixed.onnx")
+    with pytest.raises(ExportError, match="does not run with another child's weights") as refused:
+        export_onnx_weights(network, (4,), tmp_path / "free.onnx", class_head="head")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "free.onnx").exists()
