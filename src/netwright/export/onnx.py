@@ -11,8 +11,10 @@ from torch import nn
 
 from netwright.artifacts import write_file
 from netwright.errors import ArtifactError, MissingExtraError
+from netwright.export.onnx_layers import is_stack, stack_to_onnx
 
 _ROWS = 4
+_LEAST_OPSET_OF_STACKS = 18
 
 
 def export_onnx(
@@ -71,9 +73,13 @@ def check_onnx(
 
 
 def _to_onnx(network: nn.Module, input_shape: tuple[int, ...], opset: int) -> bytes:
+    network = network.eval()
     try:
         import onnx  # noqa: F401 - imported to say which package is missing
         import onnxruntime  # noqa: F401
+
+        if is_stack(network) and opset >= _LEAST_OPSET_OF_STACKS:
+            return stack_to_onnx(network, input_shape, opset)
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(str(error.name), "export", "Exporting to ONNX") from None
@@ -85,7 +91,7 @@ def _to_onnx(network: nn.Module, input_shape: tuple[int, ...], opset: int) -> by
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            network.eval(),
+            network,
             (example,),
             dynamo=True,
             opset_version=opset,
