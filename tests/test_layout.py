@@ -51,7 +51,9 @@ DRAWING = [
     ["environments", "tasks", "objectives"],
     ["learners", "training", "evaluation", "referee"],
     ["search"],
-    ["serving", "estimators", "apps", "cli", FRONT_DOOR],
+    ["estimators", "apps"],
+    ["serving", "client"],
+    ["cli", FRONT_DOOR],
 ]
 LINE_OF = {room: number for number, rooms in enumerate(DRAWING) for room in rooms}
 

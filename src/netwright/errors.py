@@ -11,6 +11,9 @@ NetwrightError
   DataError             (ValueError)    files or values that no task can be made of
   BankError             (LookupError)   a bank of networks that lacks or cannot hold what is asked
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
+  RegistryError         (RuntimeError)  a registry of networks that refuses what is asked of it
+    UnknownNetworkError     (LookupError)     a network that is not there, or is somebody else's
+    RegistryUnavailableError (ConnectionError) a registry whose database or files cannot be reached now
   RunError              (ValueError)    a run record or option that does not hold together
   TrainingError         (RuntimeError)  a training that cannot go on
   StatisticsError       (ValueError)    scores from which nothing can be claimed
@@ -48,6 +51,18 @@ class BankError(NetwrightError, LookupError):
 
 class ArtifactError(NetwrightError, ValueError):
     """A saved file or folder that is missing, damaged, newer, or of another kind."""
+
+
+class RegistryError(NetwrightError, RuntimeError):
+    """A registry of networks that refuses what is asked of it."""
+
+
+class UnknownNetworkError(RegistryError, LookupError):
+    """A network that a registry does not have, or that is somebody else's."""
+
+
+class RegistryUnavailableError(RegistryError, ConnectionError):
+    """A registry whose database or files cannot be reached or written now; nothing has changed, try again."""
 
 
 class RunError(NetwrightError, ValueError):

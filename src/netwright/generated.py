@@ -103,6 +103,16 @@ class GeneratedNetwork(nn.Module):
         Raises:
             ArtifactError: If the folder cannot be written; what stood there before is kept.
         """
+        folder = Path(folder)
+        write_artifact(folder, KIND, self.files(), provenance=asdict(self.provenance))
+        return folder
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes beside the manifest, as contents by name.
+
+        Raises:
+            ArtifactError: If a tensor cannot be saved.
+        """
         config = {
             "architecture": None if self.architecture is None else to_record(self.architecture),
             "input_shape": list(self.input_shape),
@@ -110,13 +120,10 @@ class GeneratedNetwork(nn.Module):
             "preparation": self.preparation,
             "provenance": asdict(self.provenance),
         }
-        folder = Path(folder)
-        files = {
+        return {
             "config.json": json.dumps(config, indent=2).encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
         }
-        write_artifact(folder, KIND, files)
-        return folder
 
     def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
         """Write the network as a file that needs neither Python nor this library.
@@ -151,13 +158,28 @@ def load_network(folder: str | Path, *, module: nn.Module | None = None) -> Gene
     Raises:
         ArtifactError: If a file is missing, damaged, newer than this netwright, or not a network.
     """
-    files = read_artifact(Path(folder), KIND)
+    return network_from_files(read_artifact(Path(folder), KIND), Path(folder), module=module)
+
+
+def network_from_files(
+    files: Mapping[str, bytes], name: Path, *, module: nn.Module | None = None
+) -> GeneratedNetwork:
+    """The inverse of `GeneratedNetwork.files`, for files that have been checked.
+
+    Args:
+        files: Contents by name.
+        name: Where they come from, for messages.
+        module: The template, for children that are modules of the user's own.
+
+    Raises:
+        ArtifactError: If a module of the user's own is needed, or the weights do not fit.
+    """
     config = json.loads(files["config.json"])
     record = config["architecture"]
     architecture = None if record is None else from_record(record)
     weights = tensors_from_bytes(files["model.safetensors"])
     return GeneratedNetwork(
-        module_with(weights, architecture, module, Path(folder)),
+        module_with(weights, architecture, module, name),
         provenance=Provenance(**config["provenance"]),
         input_shape=tuple(config["input_shape"]),
         architecture=architecture,
@@ -260,5 +282,6 @@ __all__ = [
     "condition_digest",
     "load_network",
     "module_with",
+    "network_from_files",
     "weights_digest",
 ]

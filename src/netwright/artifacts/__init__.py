@@ -1,5 +1,6 @@
 """Files: safe, checked, crash-proof. Knows nothing of what they mean."""
 
+from netwright.artifacts.archive import archive_of, files_of_archive
 from netwright.artifacts.atomic import (
     clean_abandoned,
     clean_leftovers,
@@ -7,18 +8,28 @@ from netwright.artifacts.atomic import (
     write_folder,
 )
 from netwright.artifacts.canonical import canonical_json, digest
-from netwright.artifacts.manifest import read_artifact, read_files, write_artifact
+from netwright.artifacts.manifest import (
+    check_files,
+    read_artifact,
+    read_files,
+    with_manifest,
+    write_artifact,
+)
 from netwright.artifacts.tensors import tensors_from_bytes, tensors_to_bytes
 
 __all__ = [
+    "archive_of",
     "canonical_json",
+    "check_files",
     "clean_abandoned",
     "clean_leftovers",
     "digest",
+    "files_of_archive",
     "read_artifact",
     "read_files",
     "tensors_from_bytes",
     "tensors_to_bytes",
+    "with_manifest",
     "write_artifact",
     "write_file",
     "write_folder",

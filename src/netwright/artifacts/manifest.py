@@ -1,6 +1,6 @@
 """Folders of files with a manifest that names each file's size and sha256.
 
-manifest.json: {"kind", "format", "files": {name: {"bytes", "sha256"}}, "sha256" of all the rest}
+manifest.json: {"kind", "format", "files": {name: {"bytes", "sha256"}}, perhaps "provenance", "sha256" of all the rest}
 """
 
 import hashlib
@@ -32,32 +32,57 @@ Content = bytes | Callable[[], bytes]
 """What a file holds, or what makes it when its turn comes: a large folder is never whole in memory."""
 
 
-def write_artifact(folder: Path, kind: str, files: Mapping[str, Content]) -> None:
+def write_artifact(
+    folder: Path,
+    kind: str,
+    files: Mapping[str, Content],
+    *,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
     """Write files and their manifest as one folder, in one step.
 
     Args:
         folder: Where; a folder of the same kind that is there already is replaced, none other.
         kind: What it holds: `checkpoint`, `network`, `bank`.
         files: Contents by plain name.
+        provenance: JSON-able: where they come from, if the manifest is to say it.
 
     Raises:
         ArtifactError: If the folder cannot be written, or holds something else.
     """
-    if (wrong := _not_plain(files)) is not None:
-        raise ArtifactError(
-            f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST}. "
-            "Rename it; nothing was changed."
-        )
+    _check_names(folder, files)
     if _is_occupied(folder) and _kind_of(folder) != kind:
         raise ArtifactError(
             f"{folder} is there already and is no {kind}, expected a new folder or a {kind} to replace. "
             "Choose another path; nothing was changed."
         )
     needed = sum(len(content) for content in files.values() if isinstance(content, bytes))
-    write_folder_in_turn(folder, _with_manifest(kind, files), needed=needed)
+    write_folder_in_turn(folder, _with_manifest(kind, files, provenance), needed=needed)
 
 
-def _with_manifest(kind: str, files: Mapping[str, Content]) -> Iterator[tuple[str, bytes]]:
+def with_manifest(
+    kind: str, files: Mapping[str, Content], *, provenance: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
+    """What `write_artifact` would write, as contents by name.
+
+    Raises:
+        ArtifactError: If a name is not plain.
+    """
+    _check_names(Path(kind), files)
+    return dict(_with_manifest(kind, files, provenance))
+
+
+def _check_names(folder: Path, names: Iterable[str]) -> None:
+    if (wrong := _not_plain(names)) is not None:
+        raise ArtifactError(
+            f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST}. "
+            "Rename it; nothing was changed."
+        )
+
+
+def _with_manifest(
+    kind: str, files: Mapping[str, Content], provenance: Mapping[str, Any] | None
+) -> Iterator[tuple[str, bytes]]:
     """Names and contents one by one, the manifest that tells of them last."""
     listed = {}
     for name, content in files.items():
@@ -65,6 +90,8 @@ def _with_manifest(kind: str, files: Mapping[str, Content]) -> Iterator[tuple[st
         listed[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         yield name, data
     manifest: dict[str, Any] = {"kind": kind, "format": FORMAT, "files": listed}
+    if provenance is not None:
+        manifest["provenance"] = dict(provenance)
     manifest["sha256"] = digest(manifest)
     yield MANIFEST, _text(manifest)
 
@@ -93,17 +120,48 @@ def read_files(
     """
     try:
         entries = _read_manifest(folder, kind)
-        there = {path.name for path in folder.iterdir()} - {MANIFEST}
-        listed = {entry.name for entry in entries}
-        if there != listed:
-            missing, added = sorted(listed - there), sorted(there - listed)
-            found = f"lacks {missing} and has unlisted {added}"
-            raise _damaged(folder, found, "the files of its manifest")
+        _check_complete(folder, {path.name for path in folder.iterdir()}, entries)
         ranks = {name: rank for rank, name in enumerate(first)}
         for entry in sorted(entries, key=lambda e: (ranks.get(e.name, len(first)), e.name)):
             yield entry.name, _read_entry(folder / entry.name, entry)
     except OSError as error:
         raise _unreadable(folder, error) from None
+
+
+def check_files(files: Mapping[str, bytes], kind: str, name: str) -> dict[str, bytes]:
+    """As `read_artifact`, for contents that were read by other means, the manifest among them.
+
+    Args:
+        files: Contents by name.
+        kind: What they must be.
+        name: Where they come from, for messages.
+
+    Raises:
+        ArtifactError: If anything is missing, added, damaged, newer, or of another kind.
+    """
+    folder = Path(name)
+    data = files.get(MANIFEST)
+    if data is None or len(data) > _LARGEST_MANIFEST:
+        raise _damaged(folder, f"lacks {MANIFEST}" if data is None else "is too large", "one")
+    found_kind, entries = _parse_manifest(folder / MANIFEST, data)
+    _check_kind(folder, found_kind, kind)
+    _check_complete(folder, set(files), entries)
+    return {e.name: _check_entry(folder / e.name, files[e.name], e) for e in entries}
+
+
+def _check_complete(folder: Path, there: set[str], entries: Sequence[_Entry]) -> None:
+    there, listed = there - {MANIFEST}, {entry.name for entry in entries}
+    if there != listed:
+        missing, added = sorted(listed - there), sorted(there - listed)
+        found = f"lacks {missing} and has unlisted {added}"
+        raise _damaged(folder, found, "the files of its manifest")
+
+
+def _check_kind(folder: Path, found: str, kind: str) -> None:
+    if found != kind:
+        raise ArtifactError(
+            f"{folder} holds a {found}, expected a {kind}. Give the path of a {kind}."
+        )
 
 
 def _read_manifest(folder: Path, kind: str) -> list[_Entry]:
@@ -117,10 +175,7 @@ def _read_manifest(folder: Path, kind: str) -> list[_Entry]:
         hint = f"Give a {kind} inside it." if is_run else "Check the path."
         raise ArtifactError(f"{folder} is {found}, expected the folder of a {kind}. {hint}")
     found_kind, entries = _parse_manifest(path, _read(path, most=_LARGEST_MANIFEST))
-    if found_kind != kind:
-        raise ArtifactError(
-            f"{folder} holds a {found_kind}, expected a {kind}. Give the path of a {kind}."
-        )
+    _check_kind(folder, found_kind, kind)
     return entries
 
 
@@ -182,7 +237,10 @@ def _kind_of(folder: Path) -> str | None:
 
 
 def _read_entry(path: Path, entry: _Entry) -> bytes:
-    data = _read(path, most=entry.size)
+    return _check_entry(path, _read(path, most=entry.size), entry)
+
+
+def _check_entry(path: Path, data: bytes, entry: _Entry) -> bytes:
     if len(data) != entry.size:
         raise _damaged(path, f"has {len(data):,} bytes", f"{entry.size:,}")
     if hashlib.sha256(data).hexdigest() != entry.sha256:

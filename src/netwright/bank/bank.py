@@ -84,6 +84,22 @@ class NetworkBank:
         """Bytes of the networks at rest."""
         return len(self._slots) * self.bytes_of_one
 
+    @property
+    def reserved_bytes(self) -> int:
+        """Bytes that are taken for networks at rest, room for more of them included."""
+        return len(self._ids) * self.bytes_of_one
+
+    def compact(self) -> None:
+        """Give back the room of networks that have gone; the next `add` takes new room."""
+        with self._lock.writing():
+            there = list(self._slots)
+            kept = torch.from_numpy(self._slots_of(there))
+            for table in self._tables.values():
+                table.keep(kept)
+            self._last_use = self._last_use[kept.numpy()]
+            self._slots = {network_id: slot for slot, network_id in enumerate(there)}
+            self._ids, self._free = list(there), []
+
     def add(self, ids: Iterable[Hashable], params: Mapping[str, Tensor]) -> list[Hashable]:
         """Put networks in; returns the ids that gave way to them.
 

@@ -45,6 +45,12 @@ class Table:
         if self.scales is not None:
             self.scales = _resized(self.scales, slots)
 
+    def keep(self, slots: Tensor) -> None:
+        """Let go of all but these slots [k], which become slots 0 to k - 1."""
+        self.values = self.values.index_select(0, slots)
+        if self.scales is not None:
+            self.scales = self.scales.index_select(0, slots)
+
     def write(self, slots: Tensor, values: Tensor) -> None:
         """Put values [k, *shape] into slots [k]."""
         values = values.detach().float().cpu()

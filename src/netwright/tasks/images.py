@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from netwright.errors import DataError, MissingExtraError
 from netwright.rng import stream
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
 from netwright.tasks.episodes import ClassPool, EpisodeSize, check_pool, sample_episodes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
@@ -245,11 +248,7 @@ def _read(path: Path, image_size: int, channels: int) -> np.ndarray:
         raise MissingExtraError("pillow", "vision", "Reading pictures") from None
     try:
         with Image.open(path) as image:
-            mode = "L" if channels == 1 else "RGB"
-            box = (
-                Image.Resampling.BOX if min(image.size) >= image_size else Image.Resampling.BICUBIC
-            )
-            pixels = np.asarray(image.convert(mode).resize((image_size, image_size), box))
+            return picture_array(image, image_size, channels)
     except (
         OSError,
         UnidentifiedImageError,
@@ -262,4 +261,13 @@ def _read(path: Path, image_size: int, channels: int) -> np.ndarray:
             f"{path} cannot be read as a picture ({reason}), expected a whole PNG or JPEG. "
             "Remove or replace it."
         ) from None
+
+
+def picture_array(image: "Image", image_size: int, channels: int) -> np.ndarray:
+    """An open picture as what networks read, uint8 [C, H, W]."""
+    from PIL.Image import Resampling
+
+    mode = "L" if channels == 1 else "RGB"
+    box = Resampling.BOX if min(image.size) >= image_size else Resampling.BICUBIC
+    pixels = np.asarray(image.convert(mode).resize((image_size, image_size), box))
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,0 +1,67 @@
+"""From run folders to a server that runs."""
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from netwright.errors import MissingExtraError, RunError
+from netwright.registry import Registry
+from netwright.serving.limits import ServerLimits
+from netwright.serving.served import Served, load_served
+from netwright.serving.tokens import TokenFile
+
+REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/files"
+
+
+def serve(
+    runs: Iterable[Path] | dict[str, Served],
+    *,
+    registry: str = REGISTRY,
+    artifacts: str = ARTIFACTS,
+    token_file: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: ServerLimits | None = None,
+    started: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Serve hypernetworks until SIGTERM or SIGINT.
+
+    Args:
+        runs: Run folders, served by their names; or what is served.
+        registry: Where rows of networks are kept.
+        artifacts: Where their files are kept.
+        token_file: Of `netwright token new`; without one only this machine is served.
+        host: To bind.
+        port: To bind; 0 for one of the system's choosing.
+        limits: What is too much.
+        started: Called with the port as soon as connections are taken.
+
+    Raises:
+        MissingExtraError: If the `serve` or `store` extra is not installed.
+        RunError: If another host than this machine is to be bound without tokens, or a run cannot be served.
+        DataError: If the token file cannot be read.
+    """
+    try:
+        import fastapi  # noqa: F401 - imported to say which package is missing
+        import multipart  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "serve", "A server") from None
+    from netwright.serving.app import build_app
+    from netwright.serving.run import run_app
+    from netwright.serving.security import is_loopback
+    from netwright.serving.service import Service
+
+    if token_file is None and not is_loopback(host):
+        raise RunError(
+            f"`--host` is {host} and there is no token file, expected one: whoever reaches the server could use it. "
+            "Make a token: netwright token new --file tokens.json --name me"
+        )
+    tokens = None if token_file is None else TokenFile(token_file)
+    served = runs if isinstance(runs, dict) else load_served(runs)
+    if not served:
+        raise RunError("There is nothing to serve, expected at least one run folder.")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    service = Service(served, Registry(registry, artifacts), limits)
+    run_app(build_app(service, tokens=tokens), service, host=host, port=port, started=started)
