@@ -103,7 +103,8 @@ def evaluate(seed: int) -> list[Row]:
 def nearest_mean(batch: nw.tasks.TaskBatch) -> torch.Tensor:
     """Accuracy [T] of the nearest mean of pixels: what needs no hypernetwork."""
     support = batch.condition.examples
-    assert support is not None and support.classes is not None
+    assert support is not None
+    assert support.classes is not None
     x, query = support.x.flatten(2), batch.query.x.flatten(2)
     member = torch.nn.functional.one_hot(support.y, support.classes).to(x.dtype)
     means = torch.einsum("tsc,tsd->tcd", member, x) / member.sum(1).unsqueeze(-1)

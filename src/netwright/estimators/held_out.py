@@ -116,6 +116,20 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     return dict(zip(METRICS, map(float, values), strict=True))
 
 
+def reliability(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
+    """How sure, how often right, and how many rows, in up to eight groups of rows from the least sure to the surest.
+
+    Args:
+        p: Probabilities [N, C].
+        y: Classes [N].
+    """
+    sure, hit = p.max(axis=1), p.argmax(axis=1) == y
+    edges = np.unique(np.quantile(sure, np.linspace(0, 1, 9)))
+    bin_of = np.clip(np.searchsorted(edges, sure, side="right") - 1, 0, max(0, len(edges) - 2))
+    groups = [bin_of == b for b in np.unique(bin_of)]
+    return [(float(sure[own].mean()), float(hit[own].mean()), int(own.sum())) for own in groups]
+
+
 def _scores_at(y: np.ndarray, p: np.ndarray, rows: np.ndarray | slice) -> dict[str, float]:
     return scores_of(y[rows], p[rows])
 
@@ -143,4 +157,13 @@ def folds_of(codes: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-__all__ = ["METRICS", "OWN", "HeldOut", "folds_of", "held_out", "scores_of", "with_intervals"]
+__all__ = [
+    "METRICS",
+    "OWN",
+    "HeldOut",
+    "folds_of",
+    "held_out",
+    "reliability",
+    "scores_of",
+    "with_intervals",
+]

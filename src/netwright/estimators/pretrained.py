@@ -46,6 +46,20 @@ def table_writer(checkpoint: str | Path | None = None, width: int = 192) -> Tabl
     return writer.of_width(width).eval()
 
 
+def shipped_folder(name: str) -> Path:
+    """Where the package holds a hypernetwork."""
+    return Path(str(files("netwright") / "pretrained" / name))
+
+
+def shipped_run(name: str) -> Run:
+    """The record of the run that trained what the package holds under a name.
+
+    Raises:
+        ArtifactError: If the files are damaged or missing.
+    """
+    return _shipped(name)[0]
+
+
 @lru_cache(maxsize=1)
 def pretrained_drawings() -> Hypernetwork:
     """The hypernetwork for drawings of the package: 1 to 5 pictures [1, 28, 28] for each of 2 to 10 classes.
@@ -64,10 +78,10 @@ def pretrained_drawings() -> Hypernetwork:
 
 def _shipped(name: str) -> tuple[Run, dict[str, Tensor]]:
     """The run record and the weights, in single precision, of what the package holds under a name."""
-    with_record = read_artifact(Path(str(files("netwright") / "pretrained" / name)), KIND)
+    with_record = read_artifact(shipped_folder(name), KIND)
     run = Run.from_json(with_record["run.json"], name="the run record of the package")
     weights = tensors_from_bytes(with_record["model.safetensors"])
     return run, {key: value.float() for key, value in weights.items()}
 
 
-__all__ = ["pretrained_drawings", "table_writer"]
+__all__ = ["pretrained_drawings", "shipped_folder", "shipped_run", "table_writer"]
