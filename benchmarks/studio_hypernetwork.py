@@ -8,6 +8,7 @@ Ctrl-C, and again goes on. Weights are those of the best validation, on alphabet
 """
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,17 @@ from records import Row, write_rows
 
 PACKAGE = Path(nw.__file__).parent / "pretrained" / DRAWINGS
 EPISODES = 600
+SOURCES = """\
+What these weights were trained on; no picture of either is in this folder.
+
+Omniglot, background alphabets: Brenden M. Lake, Ruslan Salakhutdinov, Joshua B. Tenenbaum, Human-level concept learning
+through probabilistic program induction, Science 350 (2015). MIT licence, github.com/brendenlake/omniglot.
+
+Characters drawn from fonts that matplotlib ships:
+  DejaVu Sans (regular, bold, oblique, bold oblique), DejaVu Serif (regular, bold, italic), DejaVu Sans Mono: changes in
+  the public domain, the glyphs of Bitstream Vera and Arev under their own licences, which allow use in any document.
+  STIX General: SIL Open Font Licence 1.1.
+"""
 # Evaluated sizes: ways, shots.
 SIZES = [(2, 1), (5, 1), (5, 5), (10, 1), (10, 5)]
 
@@ -57,9 +69,18 @@ def train(folder: Path, steps: int, seed: int) -> None:
 
 
 def package(folder: Path, to: Path) -> None:
-    """The weights of the best validation in half precision, with the record and the log of their run."""
-    writer, _ = nw.load_hypernetwork(folder)
+    """The weights of the best validation in half precision, with the record, the log and an evaluation of their run."""
+    writer, run = nw.load_hypernetwork(folder)
     weights = {name: value.half() for name, value in writer.state_dict().items()}
+    writer.load_state_dict({name: value.float() for name, value in weights.items()})
+    tasks = Drawings(ways=5, shots=1, queries=10)
+    found = nw.evaluate(writer, tasks, tasks=EPISODES).to_json()
+    evaluation = {
+        "run": run.digest,
+        "family": {"name": "drawings", **tasks.record()},
+        "seed": 0,
+        **found,
+    }
     write_artifact(
         to,
         KIND,
@@ -67,6 +88,8 @@ def package(folder: Path, to: Path) -> None:
             "model.safetensors": tensors_to_bytes(weights),
             "run.json": Checkpoints(folder).newest().files["run.json"],
             "log.jsonl": (folder / "log.jsonl").read_bytes(),
+            "SOURCES.txt": SOURCES.encode(),
+            "evaluation-test.json": (json.dumps(evaluation, indent=2) + "\n").encode(),
         },
     )
 

@@ -58,6 +58,7 @@ export interface Evaluation {
 export interface ComparisonSetting {
   name: string;
   reference: string;
+  higher_is_better: boolean;
   rows: { learner: string; estimate: Interval | null; verdict: string }[];
 }
 
@@ -151,6 +152,10 @@ export async function exportedTable(id: string, format: string): Promise<Blob> {
 
 export async function runs(): Promise<RunLine[]> {
   return (await ask("v1/runs")).json() as Promise<RunLine[]>;
+}
+
+export async function report(name: string): Promise<Blob> {
+  return (await ask(`v1/runs/${encodeURIComponent(name)}/report`)).blob();
 }
 
 export async function run(name: string): Promise<RunDetail> {

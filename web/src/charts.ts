@@ -2,8 +2,8 @@
 
 import { svg } from "./dom";
 
-const [WIDTH, HEIGHT] = [420, 230];
-const PLACE = { left: 48, right: 12, top: 12, bottom: 34 };
+const [WIDTH, HEIGHT] = [340, 212];
+const PLACE = { left: 44, right: 12, top: 24, bottom: 36 };
 
 export interface Line {
   name: string;
@@ -66,11 +66,11 @@ export function intervalChart(title: string, estimates: Estimate[], unit = ""): 
   const low = Math.min(...estimates.map(({ value }) => value[1]));
   const high = Math.max(...estimates.map(({ value }) => value[2]));
   const margin = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;
-  const x = linear(low - margin, high + margin, 150, WIDTH - PLACE.right);
+  const x = linear(low - margin, high + margin, 136, WIDTH - PLACE.right - 8);
   const parts = estimates.flatMap(({ name, value: [middle, from, to], own }, i) => {
     const y = i * row + 20;
     return [
-      svg("text", { class: own ? "label own" : "label", x: 142, y: y + 4, "text-anchor": "end" }, name),
+      svg("text", { class: own ? "label own" : "label", x: 128, y: y + 4, "text-anchor": "end" }, name),
       svg("line", { class: own ? "interval own" : "interval", x1: x(from), x2: x(to), y1: y, y2: y }),
       svg("circle", { class: own ? "dot own" : "dot other", cx: x(middle), cy: y, r: own ? 5 : 4 }, svg("title", {}, `${number(middle)} [${number(from)}, ${number(to)}]`)),
     ];
@@ -87,7 +87,7 @@ export function number(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
-  return size !== 0 && size < 0.01 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return size !== 0 && size < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(size < 0.01 ? 2 : 3)));
 }
 
 function percentOf(share: number): string {
@@ -107,7 +107,7 @@ function axes(x: Scale, y: Scale, across: string, up = ""): SVGElement[] {
     ]),
     ...x.ticks.map((tick) => svg("text", { class: "tick", x: x(tick), y: floor + 16, "text-anchor": "middle" }, number(tick))),
     svg("text", { class: "tick", x: (PLACE.left + WIDTH) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, across),
-    up ? svg("text", { class: "tick", x: PLACE.left, y: 9 }, up) : svg("g"),
+    up ? svg("text", { class: "tick", x: PLACE.left - 34, y: 11 }, up) : svg("g"),
   ];
 }
 

@@ -34,10 +34,12 @@ export class DrawView {
   private readonly bars = new Bars();
   private readonly verdict = h("p", { class: "verdict" });
   private readonly spoken = h("p", { class: "hidden", "aria-live": "polite" });
-  private readonly question = emptyDrawing();
+  /** What is drawn to be classified. */
+  readonly question = emptyDrawing();
   private readonly pad: Pad;
   private readonly padProblem = h("p", { class: "problem", role: "alert" });
-  private network: Network | null = null;
+  /** What runs in the browser now. */
+  network: Network | null = null;
   private written: (api.Written & { labels: string[] }) | null = null;
   private asking: AbortController | null = null;
   private timer = 0;
@@ -270,6 +272,11 @@ export class DrawView {
     } catch (error) {
       if (network === this.network) this.padProblem.textContent = messageOf(error);
     }
+  }
+
+  /** What the network reads of the drawing that is to be classified. */
+  pictureOfQuestion(): Float32Array | null {
+    return pictureOf(this.question);
   }
 
   private async download(format: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import * as api from "./api";
 import { intervalChart, lineChart, number, type Line } from "./charts";
-import { h, messageOf, say, whole } from "./dom";
+import { fileName, h, messageOf, saveAs, say, whole } from "./dom";
 
 export class RunsView {
   readonly element: HTMLElement;
@@ -65,11 +65,45 @@ export class RunsView {
       const found = await api.run(name);
       if (this.chosen !== name) return;
       this.problem.textContent = "";
-      this.detail.replaceChildren(...(found.kind === "run" ? runParts(found) : comparisonParts(found)));
+      this.detail.replaceChildren(...(found.kind === "run" ? runParts(found) : this.comparisonParts(found)));
     } catch (error) {
       this.problem.textContent = messageOf(error);
     }
   }
+
+  private comparisonParts(found: api.RunDetail): HTMLElement[] {
+    const settings = found.settings.map((setting) => {
+      const estimates = setting.rows.flatMap(({ learner, estimate }) =>
+        estimate ? [{ name: learner, value: estimate, own: learner === setting.reference }] : [],
+      );
+      return panel(
+        setting.name,
+        estimates.length
+          ? intervalChart(`${found.metric ?? "score"} with 95 % intervals`, estimates)
+          : h("p", { class: "muted" }, "No result yet."),
+        h("p", { class: "muted" }, `${found.metric ?? "score"}, ${setting.higher_is_better ? "higher" : "lower"} is better; 95 % intervals over seeds and episodes`),
+        h("ul", { class: "verdicts" }, ...setting.rows.filter(({ verdict }) => verdict).map(({ verdict }) => h("li", {}, verdict))),
+      );
+    });
+    const report = found.report
+      ? h("button", { type: "button", onclick: () => void this.saveReport(found.name) }, "Download the whole report")
+      : h("p", { class: "muted" }, `No report yet: netwright report ${found.name}`);
+    return [wide("Question", h("p", {}, found.question || found.title), report), ...settings];
+  }
+
+  private async saveReport(name: string): Promise<void> {
+    try {
+      saveAs(await api.report(name), `${fileName(name)}.html`);
+    } catch (error) {
+      this.problem.textContent = messageOf(error);
+    }
+  }
+}
+
+function wide(title: string, ...children: (Node | string)[]): HTMLElement {
+  const element = panel(title, ...children);
+  element.classList.add("wide");
+  return element;
 }
 
 function panel(title: string, ...children: (Node | string)[]): HTMLElement {
@@ -100,7 +134,7 @@ function runParts(found: api.RunDetail): HTMLElement[] {
     parts.push(panel("Evaluation", h("p", { class: "muted" }, `Not evaluated yet: netwright evaluate ${found.name}`)));
   }
   if (found.record) {
-    parts.push(panel("Record", h("pre", { tabindex: 0, "aria-label": "Record of the run" }, JSON.stringify(found.record, null, 2))));
+    parts.push(wide("Record", h("pre", { tabindex: 0, "aria-label": "Record of the run" }, JSON.stringify(found.record, null, 2))));
   }
   return parts;
 }
@@ -116,25 +150,6 @@ function evaluationPart(found: api.Evaluation): HTMLElement {
     intervalChart(`Evaluation on ${found.split} tasks with 95 % intervals`, estimates),
     h("p", { class: "muted" }, `95 % intervals over tasks; ${whole(found.parameters)} numbers per network, written in ${number(found.generate_ms)} ms.${calibration}`),
   );
-}
-
-function comparisonParts(found: api.RunDetail): HTMLElement[] {
-  const settings = found.settings.map((setting) => {
-    const estimates = setting.rows.flatMap(({ learner, estimate }) =>
-      estimate ? [{ name: learner, value: estimate, own: learner === setting.reference }] : [],
-    );
-    return panel(
-      setting.name,
-      estimates.length
-        ? intervalChart(`${found.metric ?? "score"} with 95 % intervals`, estimates)
-        : h("p", { class: "muted" }, "No result yet."),
-      h("ul", { class: "verdicts" }, ...setting.rows.filter(({ verdict }) => verdict).map(({ verdict }) => h("li", {}, verdict))),
-    );
-  });
-  const report = found.report
-    ? h("a", { class: "button", href: `v1/runs/${encodeURIComponent(found.name)}/report`, target: "_blank", rel: "noopener" }, "The whole report")
-    : h("p", { class: "muted" }, `No report yet: netwright report ${found.name}`);
-  return [panel("Question", h("p", {}, found.question || found.title), report), ...settings];
 }
 
 function legend(lines: Line[]): HTMLElement {

@@ -38,7 +38,7 @@ export class TableView {
       "section",
       { "aria-labelledby": "table-title" },
       h("h1", { id: "table-title", tabindex: -1 }, "A classifier for a table, without training."),
-      h("p", { class: "lead" }, "Every row is judged by a network that was written without it. The one that you download is written from all rows. Up to 4,096 rows and 5 MB; nothing is kept."),
+      h("p", { class: "lead" }, "Every row is judged by a network that was written without it. The one that you download is written from all rows. Up to 4,096 rows and 5 MB; your rows are not kept."),
       h(
         "form",
         {

@@ -93,8 +93,6 @@ def with_intervals(
 
 def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Metrics of probabilities [N, C] of classes [N]; AUROC is a mean over pairs of classes, each both ways."""
-    from sklearn.metrics import roc_auc_score
-
     p = np.clip(p, _LEAST, None)
     p = p / p.sum(axis=1, keepdims=True)
     there = np.unique(y)
@@ -102,7 +100,7 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     for n, a in enumerate(there):
         for b in there[n + 1 :]:
             rows = (y == a) | (y == b)
-            areas += [roc_auc_score(y[rows] == c, p[rows, c]) for c in (a, b)]
+            areas += [area_under_curve(y[rows] == c, p[rows, c]) for c in (a, b)]
     hit, sure = p.argmax(axis=1) == y, p.max(axis=1)
     bin_of = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     gaps = [abs((sure - hit)[bin_of == b].sum()) for b in range(_BINS)]
@@ -114,6 +112,18 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
         sum(gaps) / len(y),
     )
     return dict(zip(METRICS, map(float, values), strict=True))
+
+
+def area_under_curve(is_positive: np.ndarray, score: np.ndarray) -> float:
+    """AUROC of scores [N]: how often a positive row has a higher score than a negative one, ties counted half.
+
+    By ranks (Mann and Whitney): a bootstrap asks for it a thousand times, and scikit-learn's takes thirty times as long.
+    """
+    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]
+    positive = int(is_positive.sum())
+    above = ranks[is_positive].sum() - positive * (positive + 1) / 2
+    return float(above / (positive * (len(score) - positive)))
 
 
 def reliability(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
@@ -161,6 +171,7 @@ __all__ = [
     "METRICS",
     "OWN",
     "HeldOut",
+    "area_under_curve",
     "folds_of",
     "held_out",
     "reliability",

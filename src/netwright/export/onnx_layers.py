@@ -112,7 +112,7 @@ class _Graph:
             "InstanceNormalization", f"{name}.normal", [grouped, ones, zeros], epsilon=layer.eps
         )
         value = self._node("Reshape", f"{name}.spread", [normal, together])
-        if layer.weight is None:
+        if not layer.affine:
             return value
         along = (-1, *[1] * (len(shape) - 1))
         scale, shift = (

@@ -64,8 +64,11 @@ def line_of(name: str, folder: Path) -> dict[str, Any]:
 def detail_of(name: str, folder: Path) -> dict[str, Any]:
     """All that a page shows of one."""
     line = line_of(name, folder)
-    empty = {"record": None, "curves": [], "evaluations": [], "question": "", "settings": []}
-    detail = {**line, **empty, "report": _inside(folder, "report.html") is not None}
+    detail: dict[str, Any] = {
+        **line,
+        **{"record": None, "curves": [], "evaluations": [], "question": "", "settings": []},
+        "report": _inside(folder, "report.html") is not None,
+    }
     if line["kind"] == "comparison":
         summary = _json(folder, "summary.json") or {}
         detail["question"] = str(summary.get("question", ""))
@@ -182,6 +185,7 @@ def _setting(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": str(found.get("name", "")),
         "reference": str(found.get("reference", "")),
+        "higher_is_better": bool(found.get("higher_is_better", True)),
         "rows": [
             {
                 "learner": str(row.get("learner", "")),

@@ -49,7 +49,7 @@ def picture_of_strokes(strokes: Sequence[np.ndarray], *, pen: float = PEN) -> np
         ends = line[1:] if len(line) > 1 else line
         for (x0, y0), (x1, y1) in zip(line[: len(ends)], ends, strict=True):
             np.minimum(nearest, _squared_distance(middle, x0, y0, x1, y1), out=nearest)
-    return np.clip(pen / 2 + 0.5 - np.sqrt(nearest), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(pen / 2 + 0.5 - np.sqrt(nearest), 0, 1), np.float32)
 
 
 def picture_of_ink(ink: np.ndarray, *, size: int = SIZE) -> np.ndarray:
@@ -75,7 +75,7 @@ def picture_of_ink(ink: np.ndarray, *, size: int = SIZE) -> np.ndarray:
     pixel = max(tall, wide) / (INK * size / SIZE)
     down = _overlaps(ink.shape[0], (rows[0] + rows[-1] + 1) / 2, pixel, size)
     across = _overlaps(ink.shape[1], (columns[0] + columns[-1] + 1) / 2, pixel, size)
-    return np.clip(down @ ink @ across.T / darkest, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(down @ ink @ across.T / darkest, 0, 1), np.float32)
 
 
 def _overlaps(length: int, middle: float, pixel: float, size: int) -> np.ndarray:
