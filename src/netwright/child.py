@@ -29,6 +29,7 @@ from netwright.factors import (
     written_specs,
 )
 from netwright.layers import Weight, affine, dense
+from netwright.module_copy import copy_module
 from netwright.shapes import check_shape, describe_shape
 from netwright.space import ParameterSpace
 
@@ -273,7 +274,7 @@ class Child(nn.Module):
             }
         # What the copy would copy is replaced by what was generated; ties stay ties.
         memo: dict[int, object] = {id(own[name]): nn.Parameter(v) for name, v in values.items()}
-        network = copy.deepcopy(self.template, memo).train(self.training)
+        network = copy_module(self.template, memo).train(self.training)
         for spec in self._written.tensors:
             if spec.has_class_axis:
                 head = network.get_submodule(spec.name.rpartition(".")[0])

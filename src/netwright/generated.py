@@ -107,8 +107,11 @@ class GeneratedNetwork(nn.Module):
         write_artifact(folder, KIND, self.files(), provenance=asdict(self.provenance))
         return folder
 
-    def files(self) -> dict[str, bytes]:
+    def files(self, *, indent: int | None = 2) -> dict[str, bytes]:
         """What `save` writes beside the manifest, as contents by name.
+
+        Args:
+            indent: Of JSON; None for one line, which is written many times faster.
 
         Raises:
             ArtifactError: If a tensor cannot be saved.
@@ -121,7 +124,7 @@ class GeneratedNetwork(nn.Module):
             "provenance": asdict(self.provenance),
         }
         return {
-            "config.json": json.dumps(config, indent=2).encode(),
+            "config.json": json.dumps(config, indent=indent).encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
         }
 

@@ -7,7 +7,6 @@ from typing import Any
 from netwright.cli.output import set_threads
 from netwright.errors import RunError
 from netwright.serving import ServerLimits, serve
-from netwright.serving.start import ARTIFACTS, REGISTRY
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -18,8 +17,8 @@ def run_serve(
     host: str,
     port: int,
     token_file: Path | None,
-    registry: str | None,
-    artifacts: str | None,
+    registry: str,
+    artifacts: str,
     bank_bytes: str,
     max_body: str,
     threads: int,
@@ -35,8 +34,8 @@ def run_serve(
     shown = f"[{host}]" if ":" in host else host
     serve(
         runs,
-        registry=registry or REGISTRY,
-        artifacts=artifacts or ARTIFACTS,
+        registry=registry,
+        artifacts=artifacts,
         token_file=token_file,
         host=host,
         port=port,

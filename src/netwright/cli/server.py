@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.files import ARTIFACTS, URL, Artifacts, Url
 from netwright.cli.root import app
 
 token_app = typer.Typer(
@@ -28,12 +29,8 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help="Of `netwright token new`; without it only this machine is served.")
     ] = None,
-    registry: Annotated[
-        str | None, typer.Option(help="Where rows of networks are kept; by default sqlite:///networks/registry.db.")
-    ] = None,
-    artifacts: Annotated[
-        str | None, typer.Option(help="Where their files are kept: a folder or an fsspec URL; by default networks/files.")
-    ] = None,
+    registry: Url = URL,
+    artifacts: Artifacts = ARTIFACTS,
     bank_bytes: Annotated[str, typer.Option(help="Of networks in memory, such as 500MB or 2GB.")] = "2GB",
     max_batch: Annotated[int, typer.Option(min=1, help="Requests that are worked on at once.")] = 64,
     max_delay_ms: Annotated[

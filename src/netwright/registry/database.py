@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,6 @@ class Database:
         self.url = parsed
         self.name = parsed.render_as_string(hide_password=True)
         self.file = Path(parsed.database or "").absolute() if kind == "sqlite" else None
-        self._may_create = False
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._process = -1
@@ -75,14 +75,20 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, *, alone: bool = False) -> Iterator["Connection"]:
-        """A transaction, committed at the end; of two that are `alone`, or one that is and others, one waits.
+    def writing(self, *, alone: bool = False, creates: bool = False) -> Iterator["Connection"]:
+        """A transaction, committed at the end.
+
+        Args:
+            alone: Whether it waits for all others, and they for it.
+            creates: Whether a file of SQLite may be made.
 
         Raises:
             RegistryUnavailableError: If the database cannot be reached or written, or is locked for long.
         """
         from sqlalchemy import text
 
+        if creates:
+            self._create_file()
         with self._reached(), self.engine().connect() as connection:
             writer = connection.execution_options(netwright_writes=True)
             with writer.begin():
@@ -90,17 +96,6 @@ class Database:
                     shared = "" if alone else "_shared"
                     writer.execute(text(f"SELECT pg_advisory_xact_lock{shared}({_CLEANING})"))
                 yield writer
-
-    def create(self) -> None:
-        """Make the tables where there are none; in SQLite the file, too."""
-        from netwright.registry.tables import METADATA
-
-        self._may_create = True
-        try:
-            with self.writing(alone=True) as connection:
-                METADATA.create_all(connection)
-        finally:
-            self._may_create = False
 
     def close(self) -> None:
         """Let all connections go."""
@@ -134,21 +129,24 @@ class Database:
         event.listen(engine, "checkout", self._check_file)
         return engine
 
+    def _create_file(self) -> None:
+        if self.file is not None:
+            with self._reached():
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                # To SQLite an empty file is a new database.
+                self.file.touch()
+
     def _open(self) -> sqlite3.Connection:
         assert self.file is not None
-        mode = "rwc" if self._may_create else "rw"
-        if self._may_create:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-        # No file is made but at the start: a database that is gone is not one that is empty.
+        # No file is made here: a database that is gone is not one that is empty.
         connection = sqlite3.connect(
-            f"{self.file.as_uri()}?mode={mode}",
+            f"{self.file.as_uri()}?mode=rw",
             uri=True,
             timeout=_BUSY_MS / 1000,
             isolation_level=None,
             check_same_thread=False,
         )
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         # Full: what is committed survives the loss of power.
         connection.execute("PRAGMA synchronous=FULL")
         return connection
@@ -178,6 +176,19 @@ class Database:
                 f"The database {self.name} cannot be used now ({reason[0] if reason else type(error).__name__}), "
                 "expected one to read and write. Nothing has changed; try again when it is there."
             ) from None
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # For this one lock SQLite does not wait, though it is told to.
+    give_up = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
+                return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)
 
 
 def _begin(connection: "Connection") -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netwright.architectures import Architecture
+from netwright.architectures import Architecture, Cost
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.errors import NetwrightError
 from netwright.serving.limits import ServerLimits
@@ -36,12 +36,14 @@ class Asked:
         condition: Of one task, T = 1.
         labels: Names of the outputs.
         architecture: Of the network that will be written.
+        cost: Of it.
     """
 
     served: Served
     condition: Condition
     labels: tuple[str, ...]
     architecture: Architecture
+    cost: Cost
 
 
 def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) -> Asked:
@@ -80,6 +82,10 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     for name in VECTORS:
         if name in given:
             parts[name] = _vector(given[name], f"condition.{name}")
+    size = served.context_size
+    # The conditioner checks it only when it reads it: then it would spoil a batch.
+    if "context" in parts and size is not None and parts["context"].shape[1] != size:
+        raise invalid(f"`condition.context` must be {size} numbers.")
     names = names or served.labels
     if served.kind == "fixed-classes" and served.outputs is not None:
         names = names or tuple(map(str, range(served.outputs)))
@@ -87,8 +93,9 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
             raise invalid(f"`labels` must be {served.outputs} texts, one per output.")
     names = () if served.kind == "values" else names
     examples_count = parts["examples"].x.shape[1] if "examples" in parts else 1
-    check_network_cost(architecture, served, examples_count, limits)
-    asked = Asked(served, Condition(**parts), names, architecture)
+    cost = served.cost if architecture is served.architecture else architecture.cost
+    check_network_cost(cost, served, examples_count, limits)
+    asked = Asked(served, Condition(**parts), names, architecture, cost)
     _check(asked)
     return asked
 
@@ -181,20 +188,9 @@ def _check(asked: Asked) -> None:
     try:
         asked.condition.check()
         asked.served.hypernetwork.conditioner.check(asked.condition)
-        _check_vectors(asked)
     except NetwrightError as error:
         # Messages of the library quote texts and options; of numbers they tell places and shapes.
         told = "" if told_by_texts else f" {error}"
         raise invalid(
             f"The condition does not fit what this hypernetwork was trained with.{told}"
         ) from None
-
-
-def _check_vectors(asked: Asked) -> None:
-    """Conditioners check the width of a vector only when they read it: then it would spoil a batch."""
-    for part in asked.served.hypernetwork.conditioner.modules():
-        low = getattr(part, "low", None)
-        context = asked.condition.context
-        if isinstance(low, Tensor) and context is not None and "context" in part.reads:  # type: ignore[operator]
-            if context.shape[1] != len(low):
-                raise invalid(f"`condition.context` must be {len(low)} numbers.")

@@ -66,7 +66,7 @@ class NetworkWriter:
             groups.setdefault(_group_of(job.asked), []).append(place)
         found: dict[int, Written | Exception] = {}
         for places in groups.values():
-            size = 4 * jobs[places[0]].asked.architecture.parameters
+            size = 4 * jobs[places[0]].asked.cost.parameters
             each = max(1, _PASS_BYTES // size)
             for first in range(0, len(places), each):
                 part = places[first : first + each]
@@ -90,10 +90,12 @@ class NetworkWriter:
         params = hypernetwork(condition)
         digest = asked[0].served.digest
         milliseconds = 1000 * (time.perf_counter() - started)
+        finite = torch.stack([v.isfinite().flatten(1).all(dim=1) for v in params.values()])
+        is_finite = finite.all(dim=0).tolist()
         results: list[Written | Exception] = []
         for t, job in enumerate(jobs):
             own = {name: value[t : t + 1] for name, value in params.items()}
-            if not all(bool(value.isfinite().all()) for value in own.values()):
+            if not is_finite[t]:
                 results.append(invalid("The network would not be finite: the condition is too extreme."))
                 continue
             if job.x is not None:

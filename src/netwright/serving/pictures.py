@@ -47,16 +47,19 @@ def _decoded(data: bytes, size: int, channels: int, most: int) -> np.ndarray:
     except ImportError:
         raise MissingExtraError("pillow", "vision", "Reading pictures") from None
     problem = malformed("A file is no picture, expected whole PNG or JPEG files.")
+    huge = too_large(f"A picture has too many pixels, expected at most {most:,}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             width, height = image.size
+    except Image.DecompressionBombError:
+        raise huge from None
     # Whatever a decoder makes of bytes that were made to break it.
     except Exception:
         raise problem from None
     if width * height > most:
-        raise too_large(f"A picture has too many pixels, expected at most {most:,}.")
+        raise huge
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

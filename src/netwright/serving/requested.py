@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from netwright.architectures import ARCHITECTURES, Architecture, from_record, to_record
+from netwright.architectures import ARCHITECTURES, Architecture, Cost, from_record, to_record
 from netwright.errors import NetwrightError
 from netwright.serving.limits import ServerLimits
 from netwright.serving.problems import invalid, too_large
@@ -10,6 +10,7 @@ from netwright.serving.served import Served
 
 # Options are walked layer by layer to know what they cost: that, too, must be cheap.
 _MOST_LAYERS = 256
+_COUNTS_LAYERS = ("depth", "layers", "blocks")
 _LARGEST = 2**31
 
 
@@ -32,7 +33,7 @@ def architecture_of(record: Any, served: Served) -> Architecture:
             "Options of `condition.architecture` must be texts, whole numbers from 0, or lists of at most "
             f"{_MOST_LAYERS} of them; a depth is at most {_MOST_LAYERS}."
         )
-    if any(isinstance(v, int) and v > _MOST_LAYERS for k, v in record.items() if "depth" in k):
+    if any(isinstance(record.get(n), int) and record[n] > _MOST_LAYERS for n in _COUNTS_LAYERS):
         raise too_large(f"`condition.architecture` is too deep, expected at most {_MOST_LAYERS}.")
     whole = {**own, **record} if family == own["family"] else {**_ends(own, family), **record}
     try:
@@ -49,27 +50,26 @@ def architecture_of(record: Any, served: Served) -> Architecture:
 
 
 def check_network_cost(
-    architecture: Architecture, served: Served, examples: int, limits: ServerLimits
+    cost: Cost, served: Served, examples: int, limits: ServerLimits
 ) -> None:
     """Refuse networks that are too large, by arithmetic alone.
 
     Raises:
         Problem: 413 if it has too many parameters, or examples would not fit through it.
     """
-    cost = architecture.cost
-    most = max(limits.parameters, served.architecture.cost.parameters)
+    most = max(limits.parameters, served.cost.parameters)
     if cost.parameters > most:
         raise too_large(f"The network would have too many parameters, expected at most {most:,}.")
-    check_activations(architecture, examples, limits)
+    check_activations(cost, examples, limits)
 
 
-def check_activations(architecture: Architecture, rows: int, limits: ServerLimits) -> None:
+def check_activations(cost: Cost, rows: int, limits: ServerLimits) -> None:
     """Refuse more rows than a network can be run on at once.
 
     Raises:
         Problem: 413 if there are more.
     """
-    each = architecture.cost.activation_bytes
+    each = cost.activation_bytes
     if rows * each > limits.activation_bytes:
         most = max(1, limits.activation_bytes // each)
         raise too_large(f"There are too many rows for this network, expected at most {most:,}.")

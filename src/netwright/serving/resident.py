@@ -7,12 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from netwright.architectures import Architecture
+from netwright.architectures import Architecture, Cost
 from netwright.bank import NetworkBank
 from netwright.child import Child
 from netwright.generated import GeneratedNetwork
@@ -44,6 +45,11 @@ class Facts:
     labels: tuple[str, ...]
     preparation: Mapping[str, Any] | None
     about: Mapping[str, Any]
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Of the network."""
+        return self.architecture.cost
 
     @classmethod
     def of(cls, key: Key, network: GeneratedNetwork, about: Mapping[str, Any]) -> "Facts":
@@ -123,10 +129,10 @@ class ResidentNetworks:
                 continue
             outputs = self._run(bank, [jobs[place] for place in there])
             milliseconds = 1000 * (time.perf_counter() - started)
-            for place, y in zip(there, outputs, strict=True):
+            for place, y, ok in zip(there, *outputs, strict=True):
                 found[place] = (
                     Predicted(y, milliseconds)
-                    if bool(y.isfinite().all())
+                    if ok
                     else invalid("The outputs would not be finite: the inputs are too extreme.")
                 )
         self._shrink()
@@ -162,10 +168,17 @@ class ResidentNetworks:
                 self._there.pop(key, None)  # type: ignore[call-overload]
         return bank
 
-    def _run(self, bank: NetworkBank, jobs: list[PredictionJob]) -> list[Tensor]:
-        ids = [job.facts.key for job in jobs for _ in range(len(job.x))]
+    def _run(
+        self, bank: NetworkBank, jobs: list[PredictionJob]
+    ) -> tuple[Sequence[Tensor], Sequence[bool]]:
+        """Outputs of each job, and whether they are finite."""
+        counts = [job.x.shape[0] for job in jobs]
+        ids = [job.facts.key for job, count in zip(jobs, counts, strict=True) for _ in range(count)]
         outputs = bank.run(ids, torch.cat([job.x for job in jobs]))
-        return list(outputs.split([len(job.x) for job in jobs]))
+        each = outputs.split(counts)
+        if bool(outputs.isfinite().all()):
+            return each, [True] * len(jobs)
+        return each, [bool(y.isfinite().all()) for y in each]
 
     def _shrink(self) -> None:
         """If banks of several architectures have grown beyond the budget, let the older half of it go at once."""

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -101,13 +100,13 @@ class Routes:
         key = _idempotency_key(call.scope)
         body = await self._body(call)
         asked = await self._asked(call, body)
-        with self._paid(call.token, asked.architecture.parameters):
+        with self._paid(call.token, asked.cost.parameters):
             digest = _digest_of(asked) if key else ""
             work = self.service.create(asked, call.owner, deadline, digest, key)
             entry, was_there = await while_wanted(work, call.receive, seconds)
         headers = {"Location": f"/v1/networks/{entry.network_id}"}
         if was_there:
-            self.quotas.give_back(call.token, asked.architecture.parameters)
+            self.quotas.give_back(call.token, asked.cost.parameters)
             headers["Idempotent-Replayed"] = "true"
         return json_answer(network_record(entry), 201, headers)
 
@@ -144,8 +143,8 @@ class Routes:
             return asked, inputs_of(record.get("x"), asked.architecture.input_shape, self.limits)
 
         asked, x = await self._read(read)
-        check_activations(asked.architecture, len(x), self.limits)
-        with self._paid(call.token, asked.architecture.parameters):
+        check_activations(asked.cost, len(x), self.limits)
+        with self._paid(call.token, asked.cost.parameters):
             work = self.service.predict_once(asked, x, call.owner, deadline)
             written = await while_wanted(work, call.receive, seconds)
         assert written.outputs is not None
@@ -201,7 +200,7 @@ class Routes:
             rows = await self._read(lambda: inputs_of(x, facts.input_shape, self.limits))
         else:
             rows = inputs_of(x, facts.input_shape, self.limits)
-        check_activations(facts.architecture, len(rows), self.limits)
+        check_activations(facts.cost, len(rows), self.limits)
         predicted = await self.service.predict(facts, rows, deadline)
         return outputs_answer(
             predicted.outputs, labels_of(facts), facts.preparation, predicted.milliseconds,
@@ -252,19 +251,19 @@ class Routes:
         classes: dict[str, list[bytes]] = {}
         try:
             form = await request.form(max_files=self.limits.pictures, max_fields=4)
-        # What the parser makes of boundaries and encodings that are none.
-        except (MultiPartException, ValueError, KeyError, AssertionError, Exception) as error:
-            if isinstance(error, Problem):
-                raise
+        # Whatever the parser makes of boundaries and encodings that are none.
+        except Exception:
             raise malformed("The form cannot be read, or has too many parts.") from None
-        async with form:
+        try:
             for key, value in form.multi_items():
                 if isinstance(value, UploadFile):
                     classes.setdefault(key, []).append(await value.read())
-                elif key == "hypernetwork":
+                elif key == "hypernetwork" and name is None:
                     name = value
                 else:
                     raise invalid("The form must have the field `hypernetwork`, and files alone.")
+        finally:
+            await form.close()
         return name, classes
 
     async def _parsed(self, body: bytes) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """A server process: sockets, signals, an end without loss."""
 
-import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any
+
+import uvicorn
 
 from netwright.serving.gate import App
 from netwright.serving.limits import ServerLimits
@@ -34,10 +36,26 @@ def run_app(
         port: To bind; 0 for one of the system's choosing.
         started: Called with the port as soon as connections are taken.
     """
-    import uvicorn
-
-    limits = service.limits
     sys.setswitchinterval(_SWITCH_S)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = make_server(app, service, host=host, port=port, started=started)
+    # What was loaded stays: collecting garbage need not look at it again.
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+
+
+def make_server(
+    app: App,
+    service: Service,
+    *,
+    host: str,
+    port: int,
+    started: Callable[[int], None],
+) -> uvicorn.Server:
+    """uvicorn's server, which says when it takes connections and when it begins to stop; see `run_app`."""
+    limits = service.limits
     config = uvicorn.Config(
         app,
         host=host,
@@ -53,39 +71,17 @@ def run_app(
         backlog=1024,
         proxy_headers=False,
     )
-    server = _Server(config, service, started)
-    # What was loaded stays: collecting garbage need not look at it again.
-    gc.collect()
-    gc.freeze()
-    server.run()
 
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                started(self.servers[0].sockets[0].getsockname()[1])
 
-class _Server:
-    """uvicorn's server, which says when it takes connections and when it begins to stop."""
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            service.draining = True
+            # Not uvicorn's own, which raises the signal again at the end: what was asked to stop has not failed.
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
-    def __init__(self, config: Any, service: Service, started: Callable[[int], None]) -> None:
-        import uvicorn
-
-        service_of, told = service, started
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: Any = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    told(self.servers[0].sockets[0].getsockname()[1])
-
-            def handle_exit(self, sig: int, frame: Any) -> None:
-                service_of.draining = True
-                # Asked to stop, it has done what it was asked to: that is no failure.
-                if self.should_exit and sig == signal.SIGINT:
-                    self.force_exit = True
-                self.should_exit = True
-
-        self.server = Server(config)
-
-    def run(self) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        try:
-            self.server.run()
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            return
+    return Server(config)

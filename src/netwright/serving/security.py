@@ -50,8 +50,8 @@ def check_place(scope: MutableMapping[str, Any], *, loopback_only: bool) -> None
     host = header_of(scope, b"host").lower()
     if loopback_only and not is_loopback(_name_of(host)):
         raise Problem(403, "host", "Without tokens only names of this machine are answered.")
-    origin = header_of(scope, b"origin")
-    if origin and urlsplit(origin.lower()).netloc != host:
+    origin = header_of(scope, b"origin").lower()
+    if origin and origin not in (f"http://{host}", f"https://{host}"):
         raise Problem(403, "origin", "Pages of other sites cannot use this server.")
 
 

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from netwright.architectures import Architecture, to_record
-from netwright.conditioners import Examples
+from netwright.architectures import Architecture, Cost, to_record
+from netwright.conditioners import Context, Examples
 from netwright.errors import RunError
 from netwright.generated import weights_digest
 from netwright.hypernetwork import Hypernetwork
@@ -40,7 +40,7 @@ class Served:
         """Of the weights; taken once, for they do not change."""
         return weights_digest(self.hypernetwork)
 
-    @property
+    @cached_property
     def architecture(self) -> Architecture:
         """Of the child that it was trained with."""
         architecture = self.hypernetwork.child.architecture
@@ -48,10 +48,23 @@ class Served:
         return architecture
 
     @cached_property
+    def cost(self) -> Cost:
+        """Of the child that it was trained with."""
+        return self.architecture.cost
+
+    @cached_property
     def reader(self) -> Examples | None:
         """What reads support sets, if anything does."""
         parts = self.hypernetwork.conditioner.modules()
         return next((part for part in parts if isinstance(part, Examples)), None)
+
+    @cached_property
+    def context_size(self) -> int | None:
+        """How many numbers a context has, if one is read."""
+        for part in self.hypernetwork.conditioner.modules():
+            if isinstance(part, Context):
+                return len(part.low)
+        return None
 
     @cached_property
     def accepts(self) -> tuple[str, ...]:
@@ -68,13 +81,13 @@ class Served:
         objective = (self.run.objective or {}).get("name") if self.run else None
         return "fixed-classes" if self.labels or objective == "classification" else "values"
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Names of the outputs, where training had them."""
         found = (self.hypernetwork.preparation or {}).get("labels") or ()
         return tuple(map(str, found))
 
-    @property
+    @cached_property
     def outputs(self) -> int | None:
         """C, where it is the same for all networks."""
         if self.kind == "exchangeable-classes":

@@ -145,7 +145,7 @@ class Service:
         written = await self.writing.submit(
             GenerationJob(asked, x), owner=owner, deadline=deadline
         )
-        self._count(asked.architecture.parameters, len(x))
+        self._count(asked.cost.parameters, len(x))
         return written
 
     async def facts(self, key: Key, deadline: float) -> Facts:

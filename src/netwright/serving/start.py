@@ -10,7 +10,7 @@ from netwright.serving.limits import ServerLimits
 from netwright.serving.served import Served, add_served, load_served
 from netwright.serving.tokens import TokenFile
 
-REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/files"
+REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/artifacts"
 
 
 def serve(
@@ -44,7 +44,7 @@ def serve(
     """
     try:
         import fastapi  # noqa: F401 - imported to say which package is missing
-        import multipart  # noqa: F401
+        import python_multipart  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:

@@ -112,7 +112,7 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     # NaN fails the comparison too.
     if not (np.abs(values) <= _FLOAT32_MAX).all():
         raise _not_finite(name)
-    return np.ascontiguousarray(values, dtype=np.float32)
+    return np.array(values, dtype=np.float32, order="C")
 
 
 def array_of(data: bytes, name: str) -> np.ndarray:
