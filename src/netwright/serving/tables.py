@@ -25,6 +25,7 @@ from netwright.errors import MissingExtraError, NetwrightError
 from netwright.serving.answers import json_answer
 from netwright.serving.problems import Problem, busy, invalid, malformed, not_found, too_large
 from netwright.serving.tokens import NOBODY
+from netwright.serving.told import answers
 
 if TYPE_CHECKING:
     from netwright.estimators import NetwrightClassifier
@@ -40,6 +41,24 @@ _MEDIA_TYPES = {
     "c": "text/x-c; charset=utf-8",
     "npz": "application/octet-stream",
 }
+_FORM = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file", "target"],
+            "additionalProperties": False,
+            "properties": {
+                "file": {"type": "string", "format": "binary", "description": "CSV with a header."},
+                "target": {"type": "string", "description": "The column with the classes."},
+            },
+        }
+    }
+}
+_FORMAT = {
+    "name": "format",
+    "in": "query",
+    "schema": {"type": "string", "enum": sorted(_MEDIA_TYPES), "default": "onnx"},
+}
 T = TypeVar("T")
 
 
@@ -48,13 +67,26 @@ def tables_router() -> APIRouter:
     router = APIRouter()
     desk = _Desk()
 
-    @router.post("/tables", summary="Write a classifier for a table, and score it on rows left out")
+    @router.post(
+        "/tables",
+        summary="Write a classifier for a table, and score it on rows left out",
+        status_code=201,
+        response_class=Response,
+        responses=answers(201, "What it is worth, and its id", 400, 413, 415, 422, 501),
+        openapi_extra={"requestBody": {"required": True, "content": _FORM}},
+    )
     async def write(request: Request) -> Response:
         target, content = await _form(request)
         result = await desk.do(partial(desk.written, content, target, _owner(request)))
         return json_answer(result, 201)
 
-    @router.get("/tables/{table_id}/export", summary="The network of a table as a file")
+    @router.get(
+        "/tables/{table_id}/export",
+        summary="The network of a table as a file",
+        response_class=Response,
+        responses=answers(200, "The file", 404, 422, 501, media_type=_MEDIA_TYPES["onnx"]),
+        openapi_extra={"parameters": [_FORMAT]},
+    )
     async def export(table_id: str, request: Request) -> Response:
         chosen = request.query_params.get("format", "onnx")
         if chosen not in _MEDIA_TYPES:
