@@ -81,12 +81,14 @@ def package(folder: Path, to: Path) -> None:
         "seed": 0,
         **found,
     }
+    newest = Checkpoints(folder).newest().files
     write_artifact(
         to,
         KIND,
         {
             "model.safetensors": tensors_to_bytes(weights),
-            "run.json": Checkpoints(folder).newest().files["run.json"],
+            "run.json": newest["run.json"],
+            "progress.json": newest["progress.json"],
             "log.jsonl": (folder / "log.jsonl").read_bytes(),
             "SOURCES.txt": SOURCES.encode(),
             "evaluation-test.json": (json.dumps(evaluation, indent=2) + "\n").encode(),

@@ -82,8 +82,8 @@ function show(canvas: HTMLCanvasElement, small: OffscreenCanvas): void {
 }
 
 // Seen on light and on dark paper, and told apart by the colour-blind.
-const COLD: [number, number, number] = [38, 112, 196];
-const WARM: [number, number, number] = [222, 110, 38];
+const COLD: [number, number, number] = [52, 126, 212];
+const WARM: [number, number, number] = [226, 114, 40];
 
 function inOrder(tensors: Weights[]): Weights[] {
   const depth = (name: string) => (name.includes("head") ? 1e6 : Number(/(\d+)/.exec(name)?.[1] ?? 0));
