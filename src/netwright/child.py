@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
@@ -287,6 +288,48 @@ class Child(nn.Module):
         for parameter in network.parameters():
             parameter.requires_grad_(True)
         return network
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        opset: int | None = None,
+        tolerance: float = 1e-5,
+    ) -> Path:
+        """Write one ONNX graph for every child of the space: inputs `x` and each tensor that is written, by its name.
+
+        Its weights are those of `materialise(params).state_dict()`, or of a generated network's, by the same names. What all
+        tasks share stands in the file, as it is now.
+
+        Args:
+            path: The file, which ends in .onnx.
+            input_shape: Shape of one input, for modules of the user's own.
+            opset: Of ONNX, 18 if not given.
+            tolerance: By how much answers of the file may differ, relative to the largest answer.
+
+        Raises:
+            MissingExtraError: If the `export` extra is not installed.
+            ExportError: If ONNX cannot express the child so, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
+        """
+        from netwright.export import export_network
+
+        shape = (
+            getattr(self.architecture, "input_shape", ()) if input_shape is None else input_shape
+        )
+        # A copy whose class head is as it would be: out of any graph, not in training.
+        network = self.materialise(self.initial_params())
+        return export_network(
+            network,
+            tuple(shape),
+            path,
+            format="onnx-weights",
+            free=self._written.names,
+            tolerance=tolerance,
+            opset=opset,
+            class_head=self.class_head,
+        )
 
     def emission_records(self) -> dict[str, Any]:
         """How tensors that are not written in full come about, JSON-able, by name."""

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import log
 from pathlib import Path
@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from netwright.architectures import from_record, to_record
-from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
+from netwright.artifacts import (
+    read_artifact,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    understood,
+    write_artifact,
+)
+from netwright.cards import ensemble_card
+from netwright.conditions import ExampleSet
 from netwright.errors import RunError, ShapeError
 from netwright.generated import GeneratedNetwork, Provenance, module_with
 
@@ -72,15 +80,15 @@ class GeneratedEnsemble(nn.Module):
     @property
     def size(self) -> int:
         """How many numbers the members hold together."""
-        return sum(member.size for member in self._networks())
+        return sum(member.size for member in self.networks())
 
     @property
     def provenance(self) -> tuple[Provenance, ...]:
         """Where each member comes from."""
-        return tuple(member.provenance for member in self._networks())
+        return tuple(member.provenance for member in self.networks())
 
     def save(self, folder: str | Path) -> Path:
-        """Write the ensemble to a folder: config.json, model.safetensors, manifest.json.
+        """Write the ensemble to a folder: config.json, model.safetensors, README.md, manifest.json.
 
         Raises:
             ArtifactError: If the folder cannot be written; what stood there before is kept.
@@ -93,29 +101,49 @@ class GeneratedEnsemble(nn.Module):
             "preparation": self.preparation,
             "provenance": [asdict(provenance) for provenance in self.provenance],
         }
-        states = [member.network.state_dict() for member in self._networks()]
+        states = [member.network.state_dict() for member in self.networks()]
         stacked = {n: torch.stack([state[n].detach() for state in states]) for n in states[0]}
         files = {
             "config.json": json.dumps(config, indent=2).encode(),
             "model.safetensors": tensors_to_bytes(stacked),
+            "README.md": ensemble_card(self).encode(),
         }
         folder = Path(folder)
-        write_artifact(folder, KIND, files)
+        write_artifact(folder, KIND, files, provenance={"members": config["provenance"]})
         return folder
 
-    def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
-        """Write the mean of the members as one ONNX file, run it there, and compare.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        calibration: ExampleSet | Tensor | None = None,
+        opset: int | None = None,
+        tolerance: float = 1e-5,
+    ) -> Path:
+        """Write the mean of the members as one file; see `GeneratedNetwork.export`.
 
         Raises:
-            MissingExtraError: If the `export` extra is not installed.
-            ArtifactError: If the exported ensemble gives other answers, or cannot be written.
+            MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
+            ExportError: If the format cannot express the ensemble, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
         """
-        from netwright.export import export_onnx
+        from netwright.export import export_network
 
-        return export_onnx(self, self.input_shape, Path(path), opset=opset, tolerance=tolerance)
+        return export_network(
+            self,
+            self.input_shape,
+            path,
+            format=format,
+            labels=self.labels,
+            tolerance=tolerance,
+            opset=opset,
+            calibration=calibration,
+        )
 
-    def _networks(self) -> list[GeneratedNetwork]:
-        return [member for member in self.members if isinstance(member, GeneratedNetwork)]
+    def networks(self) -> Iterator[GeneratedNetwork]:
+        """The members, one by one."""
+        return (member for member in self.members if isinstance(member, GeneratedNetwork))
 
 
 def load_ensemble(folder: str | Path, *, module: nn.Module | None = None) -> GeneratedEnsemble:
@@ -129,26 +157,27 @@ def load_ensemble(folder: str | Path, *, module: nn.Module | None = None) -> Gen
         ArtifactError: If a file is missing, damaged, newer than this netwright, or not an ensemble.
     """
     files = read_artifact(Path(folder), KIND)
-    config: Mapping[str, Any] = json.loads(files["config.json"])
-    stacked = tensors_from_bytes(files["model.safetensors"])
-    record = config["architecture"]
-    architecture = None if record is None else from_record(record)
-    members = []
-    for i, provenance in enumerate(config["provenance"]):
-        state = {name: values[i] for name, values in stacked.items()}
-        own = copy.deepcopy(module)
-        network = module_with(state, architecture, own, Path(folder), loader="load_ensemble")
-        members.append(
-            GeneratedNetwork(
-                network,
-                provenance=Provenance(**provenance),
-                input_shape=tuple(config["input_shape"]),
-                architecture=architecture,
-                labels=tuple(config["labels"]),
-                preparation=config["preparation"],
+    stacked = tensors_from_bytes(files.get("model.safetensors", b""), f"{folder}/model.safetensors")
+    with understood(str(folder)):
+        config: Mapping[str, Any] = json.loads(files["config.json"])
+        record = config["architecture"]
+        architecture = None if record is None else from_record(record)
+        members = []
+        for i, provenance in enumerate(config["provenance"]):
+            state = {name: values[i] for name, values in stacked.items()}
+            own = copy.deepcopy(module)
+            network = module_with(state, architecture, own, Path(folder), loader="load_ensemble")
+            members.append(
+                GeneratedNetwork(
+                    network,
+                    provenance=Provenance(**provenance),
+                    input_shape=tuple(config["input_shape"]),
+                    architecture=architecture,
+                    labels=tuple(config["labels"]),
+                    preparation=config["preparation"],
+                )
             )
-        )
-    return GeneratedEnsemble(members, averages=config["averages"]).eval()
+        return GeneratedEnsemble(members, averages=config["averages"]).eval()
 
 
 def state_digest(rng: torch.Generator) -> str:

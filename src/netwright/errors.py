@@ -11,6 +11,8 @@ NetwrightError
   DataError             (ValueError)    files or values that no task can be made of
   BankError             (LookupError)   a bank of networks that lacks or cannot hold what is asked
   ArtifactError         (ValueError)    a saved file that is missing, damaged or of another kind
+    ExportError           (ArtifactError) a network that a format cannot express
+    SignatureError        (ArtifactError) a signature that is false, missing or somebody else's, or a key that is none
   RegistryError         (RuntimeError)  a registry of networks that refuses what is asked of it
     UnknownNetworkError     (LookupError)     a network that is not there, or is somebody else's
     RegistryUnavailableError (ConnectionError) a registry whose database or files cannot be reached now
@@ -53,6 +55,10 @@ class ArtifactError(NetwrightError, ValueError):
     """A saved file or folder that is missing, damaged, newer, or of another kind."""
 
 
+class SignatureError(ArtifactError):
+    """A signature that is false, missing or somebody else's, or a key that is none."""
+
+
 class RegistryError(NetwrightError, RuntimeError):
     """A registry of networks that refuses what is asked of it."""
 
@@ -63,6 +69,10 @@ class UnknownNetworkError(RegistryError, LookupError):
 
 class RegistryUnavailableError(RegistryError, ConnectionError):
     """A registry whose database or files cannot be reached or written now; nothing has changed, try again."""
+
+
+class ExportError(ArtifactError):
+    """A network that a format cannot express, or that answers otherwise in it."""
 
 
 class RunError(NetwrightError, ValueError):

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from netwright._version import __version__
 from netwright.architectures import Architecture, from_record, to_record
-from netwright.artifacts import read_artifact, tensors_from_bytes, tensors_to_bytes, write_artifact
+from netwright.artifacts import (
+    read_artifact,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    understood,
+    write_artifact,
+)
+from netwright.cards import network_card
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.errors import ArtifactError
 from netwright.shapes import describe_shape
@@ -98,7 +105,7 @@ class GeneratedNetwork(nn.Module):
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Write the network to a folder: config.json, model.safetensors, manifest.json.
+        """Write the network to a folder: config.json, model.safetensors, README.md, manifest.json.
 
         Raises:
             ArtifactError: If the folder cannot be written; what stood there before is kept.
@@ -126,29 +133,48 @@ class GeneratedNetwork(nn.Module):
         return {
             "config.json": json.dumps(config, indent=indent).encode(),
             "model.safetensors": tensors_to_bytes(dict(_state_of(self.network))),
+            "README.md": network_card(self).encode(),
         }
 
-    def export(self, path: str | Path, *, opset: int = 18, tolerance: float = 1e-5) -> Path:
-        """Write the network as a file that needs neither Python nor this library.
-
-        ONNX is run and compared. C99 by itself, `void netwright_outputs(const float *x, float *y)`, is there for MLPs and
-        networks for tables.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        calibration: ExampleSet | Tensor | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        opset: int | None = None,
+        tolerance: float = 1e-5,
+    ) -> Path:
+        """Write the network as a file that needs none of this library: its answers are compared before it is written.
 
         Args:
-            path: Its ending says how: `.c` for C; anything else is ONNX.
-            opset: Of ONNX.
-            tolerance: By how much answers of the ONNX file may differ.
+            path: Its ending says the format where none is named: `.onnx`, `.pt2`, `.py` (with an .npz beside it), `.c`, `.h`.
+            format: `onnx`, `onnx-weights` (one graph for every child of the space), `onnx-int8`, `torch-export`, `numpy` or `c`.
+            calibration: For `onnx-int8`: the support set, or inputs [N, *]. What int8 costs on them stands in the file:
+                `netwright.export.read_int8_cost`.
+            input_shape: Shape of one input, for modules of the user's own, and where another one than usual is meant.
+            opset: Of ONNX, 18 if not given.
+            tolerance: By how much answers of the file may differ, relative to the largest answer.
 
         Raises:
             MissingExtraError: If it is to be ONNX and the `export` extra is not installed.
-            ArtifactError: If the exported network gives other answers, cannot be written, or has no C.
+            ExportError: If the format cannot express the network, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
         """
-        from netwright.export import export_c, export_onnx
+        from netwright.export import export_network
 
-        path = Path(path)
-        if path.suffix == ".c":
-            return export_c(self.network, path, version=__version__)
-        return export_onnx(self.network, self.input_shape, path, opset=opset, tolerance=tolerance)
+        return export_network(
+            self.network,
+            self.input_shape if input_shape is None else tuple(input_shape),
+            path,
+            format=format,
+            labels=self.labels,
+            tolerance=tolerance,
+            opset=opset,
+            calibration=calibration,
+            class_head=None if self.architecture is None else self.architecture.class_head,
+        )
 
 
 def load_network(folder: str | Path, *, module: nn.Module | None = None) -> GeneratedNetwork:
@@ -177,18 +203,19 @@ def network_from_files(
     Raises:
         ArtifactError: If a module of the user's own is needed, or the weights do not fit.
     """
-    config = json.loads(files["config.json"])
-    record = config["architecture"]
-    architecture = None if record is None else from_record(record)
-    weights = tensors_from_bytes(files["model.safetensors"])
-    return GeneratedNetwork(
-        module_with(weights, architecture, module, name),
-        provenance=Provenance(**config["provenance"]),
-        input_shape=tuple(config["input_shape"]),
-        architecture=architecture,
-        labels=tuple(config["labels"]),
-        preparation=config["preparation"],
-    )
+    weights = tensors_from_bytes(files.get("model.safetensors", b""), f"{name}/model.safetensors")
+    with understood(str(name)):
+        config = json.loads(files["config.json"])
+        record = config["architecture"]
+        architecture = None if record is None else from_record(record)
+        return GeneratedNetwork(
+            module_with(weights, architecture, module, name),
+            provenance=Provenance(**config["provenance"]),
+            input_shape=tuple(config["input_shape"]),
+            architecture=architecture,
+            labels=tuple(config["labels"]),
+            preparation=config["preparation"],
+        )
 
 
 def module_with(
@@ -216,8 +243,24 @@ def module_with(
             f"{folder} holds weights of a module of your own, expected that module to load them into. "
             f"Pass it: `{loader}(folder, module=MyModule())`."
         )
-    network = module if architecture is None else architecture.build()
-    assert network is not None
+    if architecture is None:
+        assert module is not None
+        network = module
+    else:
+        said, held = architecture.parameters, sum(value.numel() for value in weights.values())
+        # Before the module is built: what is said may be a hundred times what is there.
+        if said > held:
+            raise ArtifactError(
+                f"{folder} says that its network has {said:,} parameters and holds {held:,}, expected as many. Save it "
+                "again."
+            )
+        network = architecture.build()
+    own = network.state_dict()
+    for tensor, value in weights.items():
+        if tensor in own and own[tensor].is_floating_point() != value.is_floating_point():
+            raise ArtifactError(
+                f"{tensor!r} in {folder} is {value.dtype}, expected {own[tensor].dtype}. Save it again."
+            )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -29,6 +30,7 @@ from netwright.generators import (
 from netwright.generators.base import INITIAL_DELTA
 from netwright.graph import requested_graph
 from netwright.initialisation import Initialisation, measure_initialisation
+from netwright.lora import LoraAdapter, lora_adapter
 from netwright.sampling import check_single, draw_ensemble
 from netwright.writer import Writer
 
@@ -256,6 +258,11 @@ class Hypernetwork(Writer):
         Raises:
             RunError: If a name or option is unknown, or the child is of another space.
         """
+        if "writer" in record:
+            raise RunError(
+                f"The record is of a writer {record['writer']!r}, expected a hypernetwork. Use "
+                "`netwright.training.load_writer`."
+            )
         if child is None:
             if record["child"] is None:
                 raise RunError(
@@ -390,6 +397,18 @@ class Hypernetwork(Writer):
             found.update(zip(tasks, networks, strict=True))
         return [found[t] for t in range(condition.tasks)]
 
+    def export(
+        self, path: str | Path, *, opset: int | None = None, tolerance: float = 1e-5
+    ) -> Path:
+        """Write one ONNX graph for every network that is written, with weights as inputs; see `Child.export`.
+
+        Raises:
+            MissingExtraError: If the `export` extra is not installed.
+            ExportError: If ONNX cannot express the child so, or the file gives other answers.
+            ArtifactError: If the file cannot be written.
+        """
+        return self.child.export(path, opset=opset, tolerance=tolerance)
+
     def generate(
         self, condition: Condition | ExampleSet, *, labels: Sequence[str] = ()
     ) -> GeneratedNetwork:
@@ -403,6 +422,42 @@ class Hypernetwork(Writer):
             condition = Condition(examples=condition)
         check_single(condition)
         return self.generate_many(condition, labels=[labels])[0]
+
+    @torch.no_grad()
+    def generate_lora(
+        self, condition: Condition | ExampleSet, *, inside: str = "", base_model: str = ""
+    ) -> LoraAdapter:
+        """Write the corrections of one task, T = 1, as an adapter that PEFT loads onto the child's base model.
+
+        Args:
+            condition: What to write from.
+            inside: Path of the base model in the child's module, if it is wrapped.
+            base_model: Its name or path, for the adapter's config.
+
+        Raises:
+            ConditionError: If the condition is of several tasks, not finite, or lacks what is read.
+            ArtifactError: If the child has an emission that PEFT has no form for.
+        """
+        if isinstance(condition, ExampleSet):
+            condition = Condition(examples=condition)
+        check_single(condition)
+        condition.check()
+        self.conditioner.check(condition)
+        self.generator.check()
+        provenance = Provenance(
+            hypernetwork=weights_digest(self),
+            condition=condition_digest(condition),
+            space=self.child.space.digest,
+            run=self.run_digest,
+        )
+        was_training = self.training
+        try:
+            params = self.eval()(condition)
+        finally:
+            self.train(was_training)
+        return lora_adapter(
+            self.child, params, provenance=provenance, inside=inside, base_model=base_model
+        )
 
     @torch.no_grad()
     def generate_ensemble(

@@ -27,7 +27,7 @@ def copy_module(module: M, memo: dict[int, Any] | None = None) -> M:
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _UNCHANGING:
         return value
     found = memo.get(id(value))
@@ -48,7 +48,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 @cache
-def _is_plain(kind: type) -> bool:
+def _is_plain(kind: Any) -> bool:
     """Whether a class leaves its copying to its dict."""
     return not (
         hasattr(kind, "__deepcopy__")

@@ -292,3 +292,25 @@ def test_a_damaged_or_foreign_bank_is_refused(tmp_path):
     ):
         bank.save(tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("at_rest", ["float32", "float16", "int8"])
+def test_a_compact_bank_has_room_for_what_is_there_and_says_the_same(at_rest):
+    child = Child(mlp(inputs=3, hidden=(4,), outputs=2))
+    bank = NetworkBank(child, at_rest=at_rest)
+    params = {
+        name: torch.randn(40, *value.shape[1:]) for name, value in child.initial_params().items()
+    }
+    bank.add(range(40), params)
+    bank.remove(range(0, 40, 3))
+    x, ids = torch.randn(26, 3), [i for i in range(40) if i % 3]
+    before = bank.run(ids, x)
+    assert bank.reserved_bytes > bank.nbytes
+    bank.compact()
+    assert bank.reserved_bytes == bank.nbytes
+    assert torch.equal(bank.run(ids, x), before)
+    bank.add([0], {name: value[:1] for name, value in params.items()})
+    assert len(bank) == 27
+    bank.remove(bank.ids)
+    bank.compact()
+    assert bank.reserved_bytes == 0

@@ -166,7 +166,9 @@ def test_it_exports_to_arrays_that_four_lines_of_numpy_run(tmp_path):
 
 def test_other_endings_are_refused(tmp_path):
     classifier = NetwrightClassifier(width=4).fit([[0.0], [1.0]], [0, 1])
-    with pytest.raises(ArtifactError, match=r"ends in '.exe', expected .onnx, .c or .npz"):
+    with pytest.raises(
+        ArtifactError, match=r"ends in '.exe', expected one of .c, .h, .npz, .onnx, .pt2, .py"
+    ):
         classifier.export(tmp_path / "net.exe")
 
 

@@ -8,12 +8,7 @@ import torch
 from drawn import circle, cross, wave
 
 from netwright.conditions import ExampleSet
-from netwright.estimators.pretrained import (
-    DRAWINGS,
-    pretrained_drawings,
-    shipped_folder,
-    shipped_run,
-)
+from netwright.estimators.pretrained import DRAWINGS, pretrained_drawings, shipped_folder
 from netwright.serving.drawings import drawings_served
 from netwright.tasks.ink import picture_of_strokes
 
@@ -30,7 +25,9 @@ def test_it_is_small_and_says_what_it_was_trained_on():
     sources = (folder / "SOURCES.txt").read_text()
     assert "MIT licence" in sources
     assert "Open Font Licence" in sources
-    assert shipped_run(DRAWINGS).family["name"] == "drawings"
+    run = pretrained_drawings().run
+    assert run is not None
+    assert run.family["name"] == "drawings"
     evaluation = json.loads((folder / "evaluation-test.json").read_text())
     assert evaluation["metrics"]["accuracy"]["low"] > 0.9
 

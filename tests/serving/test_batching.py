@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from netwright.serving.batching import Batcher
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 
 LATER = 60.0
 
@@ -76,7 +76,9 @@ def test_a_full_batch_does_not_wait_for_others():
 def test_batches_are_no_heavier_than_allowed_but_for_a_job_alone():
     async def play(batcher, works):
         held = await while_held(batcher, works)
-        jobs = [asyncio.create_task(batcher.submit(w, owner="a", deadline=soon())) for w in (3, 3, 9, 2)]
+        jobs = [
+            asyncio.create_task(batcher.submit(w, owner="a", deadline=soon())) for w in (3, 3, 9, 2)
+        ]
         await asyncio.sleep(0)
         works.may_go.set()
         await asyncio.gather(held, *jobs)
@@ -103,7 +105,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back():
         held = await while_held(batcher, works)
         tasks = [asyncio.create_task(batcher.submit(i, owner="a", deadline=soon())) for i in (1, 2)]
         await asyncio.sleep(0)
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(RequestError) as refused:
             await batcher.submit(3, owner="a", deadline=soon())
         works.may_go.set()
         assert await asyncio.gather(held, *tasks) == [0, 2, 4]
@@ -117,7 +119,9 @@ def test_a_full_queue_refuses_and_says_when_to_come_back():
 def test_who_fills_the_queue_makes_room_for_others():
     async def play(batcher, works):
         held = await while_held(batcher, works)
-        greedy = [asyncio.create_task(batcher.submit(i, owner="a", deadline=soon())) for i in (1, 2, 3)]
+        greedy = [
+            asyncio.create_task(batcher.submit(i, owner="a", deadline=soon())) for i in (1, 2, 3)
+        ]
         await asyncio.sleep(0)
         modest = asyncio.create_task(batcher.submit(10, owner="b", deadline=soon()))
         await asyncio.sleep(0)
@@ -127,7 +131,7 @@ def test_who_fills_the_queue_makes_room_for_others():
     *done, modest = batched(play, max_queue=3)
     assert modest == 20
     assert done[:3] == [0, 2, 4]
-    assert isinstance(done[3], Problem)
+    assert isinstance(done[3], RequestError)
     assert done[3].status == 429
 
 

@@ -62,7 +62,10 @@ def test_a_server_says_what_is_wrong(server, client):
 def test_a_server_that_is_not_there_is_named(monkeypatch):
     rests = []
     monkeypatch.setattr("time.sleep", rests.append)
-    with Client("http://127.0.0.1:9", tries=3) as client, pytest.raises(ServerError, match="127.0.0.1:9"):
+    with (
+        Client("http://127.0.0.1:9", tries=3) as client,
+        pytest.raises(ServerError, match="127.0.0.1:9"),
+    ):
         client.hypernetworks()
     assert len(rests) == 2
     assert rests[0] < rests[1] * 4

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from netwright.errors import DataError, RunError
 from netwright.serving import serve
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.quotas import Quotas
 from netwright.serving.tokens import Token, TokenFile, new_token, read_tokens
 
@@ -37,7 +37,15 @@ def test_tokens_that_are_none_are_not_found(file):
     token = new_token(file, "alice")
     tokens = TokenFile(file)
     wrong = token[:-1] + ("A" if token[-1] != "A" else "B")
-    for presented in (wrong, "", "nw_", token + "x", token.replace("nw_", "nw_0"), "é" * 63, token.upper()):
+    for presented in (
+        wrong,
+        "",
+        "nw_",
+        token + "x",
+        token.replace("nw_", "nw_0"),
+        "é" * 63,
+        token.upper(),
+    ):
         assert tokens.find(presented) is None
 
 
@@ -56,7 +64,17 @@ def test_a_file_that_changes_is_read_again(file, monkeypatch):
     assert tokens.find(second) is None, "a file that is gone lets nobody in"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2, "tokens": []}', '{"format": 1, "tokens": [{}]}', '{"format": 1, "tokens": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 2, "tokens": []}',
+        '{"format": 1, "tokens": [{}]}',
+        '{"format": 1, "tokens": [1]}',
+    ],
+)
 def test_what_is_no_file_of_tokens_is_refused(file, text):
     file.write_text(text)
     with pytest.raises(DataError, match="netwright token new"):
@@ -77,10 +95,12 @@ def test_names_and_quotas_of_tokens_are_checked(file):
 def test_requests_come_back_with_the_minute_and_the_rest_with_the_day():
     now = [86_400.0 * 3]
     quotas = Quotas(lambda: now[0])
-    token = Token("a", "alice", "", "", 0.0, requests_per_minute=2, bytes_per_day=10, parameters_per_day=5)
+    token = Token(
+        "a", "alice", "", "", 0.0, requests_per_minute=2, bytes_per_day=10, parameters_per_day=5
+    )
     quotas.request(token)
     quotas.request(token)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         quotas.request(token)
     assert refused.value.headers["Retry-After"] in ("30", "31")
     now[0] += 31
@@ -88,7 +108,7 @@ def test_requests_come_back_with_the_minute_and_the_rest_with_the_day():
     quotas.bytes(token, 10)
     quotas.parameters(token, 5)
     for used in (quotas.bytes, quotas.parameters):
-        with pytest.raises(Problem, match="per day") as refused:
+        with pytest.raises(RequestError, match="per day") as refused:
             used(token, 1)
         assert 86_000 < int(refused.value.headers["Retry-After"]) <= 86_400
     quotas.give_back(token, 1)
@@ -101,14 +121,26 @@ def test_requests_come_back_with_the_minute_and_the_rest_with_the_day():
 def two(tmp_path, file):
     """A server with two tenants."""
     tokens = {name: new_token(file, name) for name in ("alice", "bob")}
-    with TestClient(make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a") as client:
+    with TestClient(
+        make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a"
+    ) as client:
         yield client, tokens
 
 
 def test_without_a_token_nothing_private_is_answered(two):
     client, tokens = two
-    for headers in ({}, bearer("nw_0_0"), {"Authorization": tokens["alice"]}, {"Authorization": f"Basic {tokens['alice']}"}):
-        for method, path in (("GET", "/v1/hypernetworks"), ("POST", "/v1/networks"), ("GET", "/metrics"), ("GET", "/v1/x")):
+    for headers in (
+        {},
+        bearer("nw_0_0"),
+        {"Authorization": tokens["alice"]},
+        {"Authorization": f"Basic {tokens['alice']}"},
+    ):
+        for method, path in (
+            ("GET", "/v1/hypernetworks"),
+            ("POST", "/v1/networks"),
+            ("GET", "/metrics"),
+            ("GET", "/v1/x"),
+        ):
             answer = client.request(method, path, headers=headers)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -143,7 +175,9 @@ def test_a_tenant_sees_its_own_networks_only(two, file):
 def test_keys_of_two_tenants_do_not_meet(two):
     client, tokens = two
     made = [
-        client.post("/v1/networks", json=asks(i), headers={**bearer(tokens[n]), "Idempotency-Key": "k"})
+        client.post(
+            "/v1/networks", json=asks(i), headers={**bearer(tokens[n]), "Idempotency-Key": "k"}
+        )
         for i, n in enumerate(("alice", "bob"))
     ]
     assert [answer.status_code for answer in made] == [201, 201]
@@ -152,7 +186,9 @@ def test_keys_of_two_tenants_do_not_meet(two):
 def test_quotas_are_kept_and_what_fails_costs_no_parameters(tmp_path, file):
     size = 4 * 8 + 8 + 8 * 6 + 6 + 6 * 3 + 3
     token = bearer(new_token(file, "a", parameters_per_day=2 * size, requests_per_minute=5))
-    with TestClient(make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a") as client:
+    with TestClient(
+        make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a"
+    ) as client:
         late = {**token, "Deadline-Ms": "1"}
         assert client.post("/v1/networks", json=asks(shots=300), headers=late).status_code == 504
         statuses = [client.post("/v1/networks", json=asks(i), headers=token) for i in range(4)]
@@ -164,14 +200,18 @@ def test_quotas_are_kept_and_what_fails_costs_no_parameters(tmp_path, file):
 
 def test_bytes_are_counted(tmp_path, file):
     token = bearer(new_token(file, "a", bytes_per_day=1_000))
-    with TestClient(make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a") as client:
+    with TestClient(
+        make_app(tmp_path, "letters", tokens=TokenFile(file)), base_url="http://a"
+    ) as client:
         answers = [client.post("/v1/networks", json=asks(), headers=token) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 429, 429]
 
 
 @pytest.fixture
 def local(tmp_path):
-    with TestClient(make_app(tmp_path, "letters", body_bytes=20_000), base_url="http://localhost:8000") as client:
+    with TestClient(
+        make_app(tmp_path, "letters", body_bytes=20_000), base_url="http://localhost:8000"
+    ) as client:
         yield client
 
 
@@ -186,12 +226,17 @@ def test_every_answer_has_the_headers_of_a_careful_server(local):
         assert "server" not in headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "127.evil", ""])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "127.evil", ""],
+)
 def test_names_of_other_machines_are_not_answered_without_tokens(local, host):
     assert local.get("/v1/hypernetworks", headers={"Host": host}).status_code == 403
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.3.2.1"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "127.3.2.1"]
+)
 def test_names_of_this_machine_are_answered(local, host):
     assert local.get("/v1/hypernetworks", headers={"Host": host}).status_code == 200
 
@@ -206,7 +251,12 @@ def test_pages_of_other_sites_cannot_use_the_server(local):
 
 def test_long_bodies_are_refused_declared_or_not(local):
     text = b" " * 20_001
-    assert local.post("/v1/networks", content=text, headers={"Content-Type": "application/json"}).status_code == 413
+    assert (
+        local.post(
+            "/v1/networks", content=text, headers={"Content-Type": "application/json"}
+        ).status_code
+        == 413
+    )
 
     def chunks():
         for _ in range(30):
@@ -216,7 +266,9 @@ def test_long_bodies_are_refused_declared_or_not(local):
         answer = local.post(path, content=chunks(), headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
     files = [("a", ("a.png", b"x" * 20_000))]
-    assert local.post("/v1/networks", data={"hypernetwork": "letters"}, files=files).status_code == 413
+    assert (
+        local.post("/v1/networks", data={"hypernetwork": "letters"}, files=files).status_code == 413
+    )
 
 
 def test_only_this_machine_is_served_without_tokens(tmp_path):

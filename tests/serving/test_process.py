@@ -38,4 +38,6 @@ def test_nothing_that_was_acknowledged_is_lost_by_an_end_or_a_kill(tmp_path):
     with server_process(tmp_path) as (process, port), Client(f"http://127.0.0.1:{port}") as client:
         assert list(client.list()) == made
         for network, before in zip(made, said, strict=True):
-            np.testing.assert_allclose(client.predict(network, X).outputs, before.outputs, atol=1e-5)
+            np.testing.assert_allclose(
+                client.predict(network, X).outputs, before.outputs, atol=1e-5
+            )

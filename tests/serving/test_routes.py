@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import onnxruntime
@@ -87,20 +88,33 @@ def test_classes_are_named_by_labels_or_by_y_itself(client):
     assert record["labels"] == ["ant", "bee", "cat"]
     answer = client.post(f"/v1/networks/{record['id']}/predict", json={"x": rows().tolist()}).json()
     assert set(answer["predicted"]) <= {"ant", "bee", "cat"}
-    assert client.post("/v1/networks", json={**asks(3), "labels": ["x", "y", "z"]}).json()["labels"] == ["x", "y", "z"]
+    assert client.post("/v1/networks", json={**asks(3), "labels": ["x", "y", "z"]}).json()[
+        "labels"
+    ] == ["x", "y", "z"]
 
 
 def test_contexts_and_texts_are_read(client):
-    body = {"hypernetwork": "machines", "condition": {"context": [0.1, 0.5, 0.9]}, "x": [[1.0, 2.0]]}
+    body = {
+        "hypernetwork": "machines",
+        "condition": {"context": [0.1, 0.5, 0.9]},
+        "x": [[1.0, 2.0]],
+    }
     answer = client.post("/v1/predict", json=body).json()
     assert "labels" not in answer
     assert answer["predicted"] == answer["outputs"]
-    body = {"hypernetwork": "texts", "condition": {"description": "more than two"}, "x": [[1.0, 2.0]]}
+    body = {
+        "hypernetwork": "texts",
+        "condition": {"description": "more than two"},
+        "x": [[1.0, 2.0]],
+    }
     assert client.post("/v1/predict", json=body).status_code == 200
 
 
 def test_a_network_is_of_the_architecture_that_was_asked_for(client):
-    body = {"hypernetwork": "sizes", "condition": {**condition(4), "architecture": {"hidden": [9, 5]}}}
+    body = {
+        "hypernetwork": "sizes",
+        "condition": {**condition(4), "architecture": {"hidden": [9, 5]}},
+    }
     record = client.post("/v1/networks", json=body).json()
     assert record["parameters"] == 4 * 9 + 9 + 9 * 5 + 5 + 5 * 3 + 3
     answer = client.post(f"/v1/networks/{record['id']}/predict", json={"x": rows().tolist()})
@@ -115,7 +129,9 @@ def test_pictures_are_read_as_the_command_line_reads_them(client, tmp_path):
         for i in range(2):
             image = Image.fromarray(rng.integers(0, 256, (13, 11), dtype=np.uint8))
             image.save(tmp_path / name / f"{i}.png")
-            files.append((name, (f"{i}.png", (tmp_path / name / f"{i}.png").read_bytes(), "image/png")))
+            files.append(
+                (name, (f"{i}.png", (tmp_path / name / f"{i}.png").read_bytes(), "image/png"))
+            )
     created = client.post("/v1/networks", data={"hypernetwork": "pictures"}, files=files)
     assert created.status_code == 201, created.text
     assert created.json()["labels"] == ["cat", "dog"]
@@ -180,6 +196,11 @@ def test_networks_are_files_to_take_away(client):
     tensors = load(client.get(f"{path}?format=safetensors").content)
     assert sum(tensor.numel() for tensor in tensors.values()) == 115
     assert "netwright_outputs" in client.get(f"{path}?format=c").text
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{path}?format=numpy").content)) as archive:
+        assert sorted(name.rpartition(".")[2] for name in archive.namelist()) == ["npz", "py"]
+    exported = client.get(f"{path}?format=torch-export").content
+    again = torch.export.load(io.BytesIO(exported)).module()(x)
+    torch.testing.assert_close(again.detach(), truth, atol=1e-5, rtol=1e-5)
     assert client.get(f"{path}?format=pickle").status_code == 422
 
 
@@ -354,11 +375,22 @@ def test_deadlines_are_kept(client):
     answer = client.post("/v1/networks", json=asks(shots=500), headers=headers)
     assert answer.status_code == 504
     for bad in ("0", "-1", "soon", "1.5", "9" * 20):
-        assert client.post("/v1/networks", json=asks(), headers={"Deadline-Ms": bad}).status_code == 422
+        assert (
+            client.post("/v1/networks", json=asks(), headers={"Deadline-Ms": bad}).status_code
+            == 422
+        )
 
 
 def test_queries_are_strict(client):
-    for query in ("limit=0", "limit=x", "limit=1&limit=2", "after=-1", "more=1", "limit", "limit=1001"):
+    for query in (
+        "limit=0",
+        "limit=x",
+        "limit=1&limit=2",
+        "after=-1",
+        "more=1",
+        "limit",
+        "limit=1001",
+    ):
         assert client.get(f"/v1/networks?{query}").status_code in (400, 422)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sys
 import time
 
 import numpy as np
@@ -10,14 +11,26 @@ import pytest
 from servers import asks, threaded_server
 
 from netwright.client import Client
+from netwright.serving import ServerLimits
+from netwright.serving.protocol import protocol_with
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One that has no patience."""
+@pytest.fixture(scope="module", params=["httptools", "h11"])
+def server(tmp_path_factory, request):
+    """One that has no patience, with either of the parsers that uvicorn may have."""
     home = tmp_path_factory.mktemp("server")
-    with threaded_server(home, head_s=0.4, body_s=0.4, connections=40, max_delay_s=0.2) as port:
-        yield port
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "h11":
+            patch.setitem(sys.modules, "httptools", None)
+        else:
+            pytest.importorskip("httptools")
+        protocol = protocol_with(ServerLimits())
+    assert request.param in protocol.__mro__[1].__module__
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "h11":
+            patch.setitem(sys.modules, "httptools", None)
+        with threaded_server(home, head_s=0.4, body_s=0.4, connections=40, max_delay_s=0.2) as port:
+            yield port
 
 
 @pytest.fixture
@@ -64,7 +77,9 @@ def test_a_connection_that_says_nothing_is_closed(connect):
     assert b" 408 " in until_closed(connect())
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 5000\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 5000\r\n", b"Transfer-Encoding: chunked\r\n"]
+)
 def test_a_body_that_does_not_come_is_closed(connect, framing):
     connection = connect()
     connection.sendall(HEAD + framing + b"\r\n")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.strict import (
     array_bytes,
     array_of,
@@ -42,7 +42,7 @@ def test_nested_lists_come_out_as_they_went_in(values):
     ],
 )  # fmt: skip
 def test_what_is_no_array_of_finite_numbers_is_refused(value):
-    with pytest.raises(Problem, match="`x` must be") as refused:
+    with pytest.raises(RequestError, match="`x` must be") as refused:
         numbers_of(value, "x")
     assert refused.value.status == 422
 
@@ -55,7 +55,7 @@ def test_what_is_no_array_of_finite_numbers_is_refused(value):
     ],
 )  # fmt: skip
 def test_what_is_no_json_object_is_refused(text):
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         parse_object(text)
     assert refused.value.status == 400
 
@@ -94,33 +94,35 @@ def of_header(text: str) -> bytes:
     ],
 )  # fmt: skip
 def test_other_npy_files_are_refused(data):
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         array_of(data, "x")
     assert refused.value.status == 400
 
 
 def test_npy_files_with_nan_are_refused():
-    with pytest.raises(Problem, match="finite"):
+    with pytest.raises(RequestError, match="finite"):
         array_of(npy(np.array([np.nan], np.float32)), "x")
 
 
-@pytest.mark.parametrize("value", [3, None, "", " ", "a\0b", "a\ud800", "\x1b[31m", "x" * 11, ["a"]])
+@pytest.mark.parametrize(
+    "value", [3, None, "", " ", "a\0b", "a\ud800", "\x1b[31m", "x" * 11, ["a"]]
+)
 def test_what_is_no_printable_text_is_refused(value):
-    with pytest.raises(Problem, match="printable"):
+    with pytest.raises(RequestError, match="printable"):
         text_of(value, "a text", 10)
 
 
 def test_texts_are_different_and_not_too_many():
     assert texts_of(["a", "b"], "labels", 2) == ["a", "b"]
     for value in (["a", "a"], ["a", "b", "c"], "ab", [1], None):
-        with pytest.raises(Problem):
+        with pytest.raises(RequestError):
             texts_of(value, "labels", 2)
 
 
 def test_an_unknown_key_is_refused_and_not_repeated():
     assert only_keys({"a": 1}, ("a", "b"), "it") == {"a": 1}
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         only_keys({"secret-key": 1}, ("a", "b"), "it")
     assert "secret" not in refused.value.message
-    with pytest.raises(Problem):
+    with pytest.raises(RequestError):
         only_keys([], ("a",), "it")

@@ -34,7 +34,7 @@ def test_a_csv_becomes_a_network_with_its_worth(visit, table):
     assert float(shown.removesuffix(" %")) > 80
     with page.expect_download() as waiting:
         page.locator(".results").get_by_role("button", name="NumPy").click()
-    assert waiting.value.suggested_filename == "way.npz"
+    assert waiting.value.suggested_filename == "way.zip"
 
 
 def test_what_is_wrong_with_a_table_is_told_under_it(visit, table):

@@ -18,7 +18,10 @@ const FORMATS = [
   ["onnx", "ONNX"],
   ["safetensors", "safetensors"],
   ["c", "C"],
+  ["numpy", "NumPy"],
 ] as const;
+// A module and its arrays.
+const ENDINGS: Record<string, string> = { numpy: "zip" };
 
 export class DrawView {
   readonly element: HTMLElement;
@@ -284,7 +287,7 @@ export class DrawView {
     if (!written) return;
     try {
       const content = await api.exported(written.id, format);
-      saveAs(new Blob([content]), `${fileName(written.labels.join("-"))}.${format}`);
+      saveAs(new Blob([content]), `${fileName(written.labels.join("-"))}.${ENDINGS[format] ?? format}`);
       this.problem.textContent = "";
     } catch (error) {
       this.problem.textContent = messageOf(error);

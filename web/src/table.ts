@@ -143,7 +143,7 @@ export class TableView {
 
   private async download(found: api.TableResult, format: string, problem: HTMLElement): Promise<void> {
     try {
-      saveAs(await api.exportedTable(found.id, format), `${fileName(found.target)}.${format}`);
+      saveAs(await api.exportedTable(found.id, format), `${fileName(found.target)}.${ENDINGS[format] ?? format}`);
       problem.textContent = "";
     } catch (error) {
       problem.textContent = messageOf(error);
@@ -151,7 +151,9 @@ export class TableView {
   }
 }
 
-const NAMES: Record<string, string> = { onnx: "ONNX", c: "C", npz: "NumPy" };
+const NAMES: Record<string, string> = { onnx: "ONNX", c: "C", numpy: "NumPy" };
+// A module and its arrays.
+const ENDINGS: Record<string, string> = { numpy: "zip" };
 
 function interval(value: api.Interval | undefined): string {
   return value ? `${number(value[0])} (${number(value[1])} to ${number(value[2])})` : "–";

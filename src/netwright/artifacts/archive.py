@@ -1,6 +1,6 @@
 """The files of one folder as one piece of bytes that may stand beside others in a tar archive.
 
-A piece has no end mark: pieces one after the other, and `END` behind them, are an archive that `tar` unpacks.
+A piece has no end mark: pieces one after the other are an archive that `tar` unpacks, and every byte is of one of them.
 """
 
 import tarfile
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from netwright.errors import ArtifactError
 
 _BLOCK = 512
-END = bytes(2 * _BLOCK)
 
 
 def archive_of(files: Mapping[str, bytes], folder: str) -> bytes:

@@ -73,6 +73,18 @@ def write_folder_in_turn(
             _put_in_place(aside, path)
 
 
+def add_file(folder: Path, name: str, data: bytes) -> None:
+    """Write one file into a folder in one step; at no time is there another name in it.
+
+    Raises:
+        ArtifactError: If it cannot be written; what stood there before is kept.
+    """
+    with _aside(folder, needed=len(data)) as aside:
+        _write_synced(aside, data)
+        os.replace(aside, folder / name)
+        _sync_folder(folder)
+
+
 def clean_leftovers(folder: Path) -> None:
     """Remove what writers that were killed have left in a folder that nobody else writes to.
 

@@ -7,10 +7,11 @@ True
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from netwright.errors import ArtifactError
+from netwright.errors import ArtifactError, NetwrightError
 
 
 def canonical_json(value: Any) -> bytes:
@@ -33,6 +34,36 @@ def digest(value: Any) -> str:
         ArtifactError: If the value is none that `canonical_json` takes.
     """
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+@contextmanager
+def understood(name: str) -> Iterator[None]:
+    """Reading records that are whole and may yet say anything, having been made by hand: what does not fit is refused.
+
+    Args:
+        name: Where they come from, for messages.
+
+    Raises:
+        ArtifactError: If anything inside fails in a way that the reader did not mean.
+    """
+    try:
+        yield
+    except NetwrightError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise ArtifactError(
+            f"{name} cannot be understood ({type(error).__name__}: {lines[0][:200]}), expected records that netwright "
+            "wrote. Save it again, or use another one."
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -12,11 +12,19 @@ from typing import Any
 
 from netwright.artifacts.atomic import write_folder_in_turn
 from netwright.artifacts.canonical import digest
+from netwright.artifacts.plain import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    SIGNATURE,
+    damaged,
+    read_plain,
+    text_of,
+    unreadable,
+)
+from netwright.artifacts.signed import parse_signature, read_signature
 from netwright.errors import ArtifactError
 
-MANIFEST = "manifest.json"
 FORMAT = 1
-_LARGEST_MANIFEST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ def with_manifest(
 def _check_names(folder: Path, names: Iterable[str]) -> None:
     if (wrong := _not_plain(names)) is not None:
         raise ArtifactError(
-            f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST}. "
+            f"{folder} cannot hold a file named {wrong!r}, expected plain names other than {MANIFEST} and {SIGNATURE}. "
             "Rename it; nothing was changed."
         )
 
@@ -93,7 +101,7 @@ def _with_manifest(
     if provenance is not None:
         manifest["provenance"] = dict(provenance)
     manifest["sha256"] = digest(manifest)
-    yield MANIFEST, _text(manifest)
+    yield MANIFEST, text_of(manifest)
 
 
 def read_artifact(folder: Path, kind: str) -> dict[str, bytes]:
@@ -121,11 +129,26 @@ def read_files(
     try:
         entries = _read_manifest(folder, kind)
         _check_complete(folder, {path.name for path in folder.iterdir()}, entries)
+        read_signature(folder)
         ranks = {name: rank for rank, name in enumerate(first)}
         for entry in sorted(entries, key=lambda e: (ranks.get(e.name, len(first)), e.name)):
             yield entry.name, _read_entry(folder / entry.name, entry)
     except OSError as error:
-        raise _unreadable(folder, error) from None
+        raise unreadable(folder, error) from None
+
+
+def kind_of(folder: Path) -> str:
+    """What a folder says that it holds; its manifest is checked, its files are not.
+
+    Raises:
+        ArtifactError: If it has no whole manifest.
+    """
+    try:
+        _check_is_there(folder, "a saved artifact")
+        path = folder / MANIFEST
+        return _parse_manifest(path, read_plain(path, most=LARGEST_MANIFEST))[0]
+    except OSError as error:
+        raise unreadable(folder, error) from None
 
 
 def check_files(files: Mapping[str, bytes], kind: str, name: str) -> dict[str, bytes]:
@@ -141,20 +164,34 @@ def check_files(files: Mapping[str, bytes], kind: str, name: str) -> dict[str, b
     """
     folder = Path(name)
     data = files.get(MANIFEST)
-    if data is None or len(data) > _LARGEST_MANIFEST:
-        raise _damaged(folder, f"lacks {MANIFEST}" if data is None else "is too large", "one")
+    if data is None or len(data) > LARGEST_MANIFEST:
+        raise damaged(folder, f"lacks {MANIFEST}" if data is None else "is too large", "one")
     found_kind, entries = _parse_manifest(folder / MANIFEST, data)
     _check_kind(folder, found_kind, kind)
     _check_complete(folder, set(files), entries)
+    if SIGNATURE in files:
+        parse_signature(folder / SIGNATURE, files[SIGNATURE], data)
     return {e.name: _check_entry(folder / e.name, files[e.name], e) for e in entries}
 
 
+def listed_files(name: str, manifest: bytes, kind: str) -> dict[str, int]:
+    """Names and sizes of the files that a manifest lists.
+
+    Raises:
+        ArtifactError: If it is damaged, newer, of another kind, or lists a name that leads elsewhere.
+    """
+    folder = Path(name)
+    found_kind, entries = _parse_manifest(folder / MANIFEST, manifest)
+    _check_kind(folder, found_kind, kind)
+    return {entry.name: entry.size for entry in entries}
+
+
 def _check_complete(folder: Path, there: set[str], entries: Sequence[_Entry]) -> None:
-    there, listed = there - {MANIFEST}, {entry.name for entry in entries}
+    there, listed = there - {MANIFEST, SIGNATURE}, {entry.name for entry in entries}
     if there != listed:
         missing, added = sorted(listed - there), sorted(there - listed)
         found = f"lacks {missing} and has unlisted {added}"
-        raise _damaged(folder, found, "the files of its manifest")
+        raise damaged(folder, found, "the files of its manifest")
 
 
 def _check_kind(folder: Path, found: str, kind: str) -> None:
@@ -165,40 +202,44 @@ def _check_kind(folder: Path, found: str, kind: str) -> None:
 
 
 def _read_manifest(folder: Path, kind: str) -> list[_Entry]:
-    if not folder.is_dir():
-        there = "is a file" if folder.exists() else "is not there"
-        raise ArtifactError(f"{folder} {there}, expected the folder of a {kind}. Check the path.")
+    _check_is_there(folder, f"a {kind}")
     path = folder / MANIFEST
-    if not path.is_file():
-        is_run = (folder / "checkpoints").is_dir()
-        found = "a run folder" if is_run else f"a folder without {MANIFEST}"
-        hint = f"Give a {kind} inside it." if is_run else "Check the path."
-        raise ArtifactError(f"{folder} is {found}, expected the folder of a {kind}. {hint}")
-    found_kind, entries = _parse_manifest(path, _read(path, most=_LARGEST_MANIFEST))
+    found_kind, entries = _parse_manifest(path, read_plain(path, most=LARGEST_MANIFEST))
     _check_kind(folder, found_kind, kind)
     return entries
+
+
+def _check_is_there(folder: Path, expected: str) -> None:
+    if not folder.is_dir():
+        there = "is a file" if folder.exists() else "is not there"
+        raise ArtifactError(f"{folder} {there}, expected the folder of {expected}. Check the path.")
+    if not (folder / MANIFEST).is_file():
+        is_run = (folder / "checkpoints").is_dir()
+        found = "a run folder" if is_run else f"a folder without {MANIFEST}"
+        hint = f"Give {expected} inside it." if is_run else "Check the path."
+        raise ArtifactError(f"{folder} is {found}, expected the folder of {expected}. {hint}")
 
 
 def _parse_manifest(path: Path, data: bytes) -> tuple[str, list[_Entry]]:
     """Kind and files of a manifest that is whole and of a format that this version reads."""
     try:
         manifest = json.loads(data)
-        is_as_written = _text(manifest) == data
+        is_as_written = text_of(manifest) == data
         kind, form, said = manifest["kind"], manifest["format"], manifest.pop("sha256", None)
         is_newer = isinstance(form, int) and form > FORMAT
         is_whole = form == FORMAT and is_as_written and said == digest(manifest)
         entries = _entries_of(manifest) if is_whole else []
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _damaged(path, "is not a manifest", "what netwright wrote") from None
+        raise damaged(path, "is not a manifest", "what netwright wrote") from None
     if is_newer:
         raise ArtifactError(
             f"{path.parent} has format {form}, expected at most {FORMAT}: it was written by a "
             "newer netwright. Upgrade: pip install -U netwright"
         )
     if not is_whole:
-        raise _damaged(path, "has another sha256 than it says", "the same bytes")
+        raise damaged(path, "has another sha256 than it says", "the same bytes")
     if (wrong := _not_plain(entry.name for entry in entries)) is not None:
-        raise _damaged(path, f"lists {wrong!r}", "plain file names inside the folder")
+        raise damaged(path, f"lists {wrong!r}", "plain file names inside the folder")
     return str(kind), entries
 
 
@@ -207,15 +248,11 @@ def _entries_of(manifest: Mapping[str, Any]) -> list[_Entry]:
     return [_Entry(name, int(facts["bytes"]), str(facts["sha256"])) for name, facts in files]
 
 
-def _text(manifest: Mapping[str, Any]) -> bytes:
-    return json.dumps(manifest, indent=2).encode()
-
-
 def _not_plain(names: Iterable[str]) -> str | None:
     """The first name that could lead out of the folder or hide the manifest, if any."""
     for name in names:
         is_plain = Path(name).name == name and not set(name) & set("/\\:\0")
-        if not is_plain or name in ("", ".", "..", MANIFEST):
+        if not is_plain or name in ("", ".", "..", MANIFEST, SIGNATURE):
             return name
     return None
 
@@ -224,49 +261,25 @@ def _is_occupied(folder: Path) -> bool:
     try:
         return folder.is_dir() and any(folder.iterdir())
     except OSError as error:
-        raise _unreadable(folder, error) from None
+        raise unreadable(folder, error) from None
 
 
 def _kind_of(folder: Path) -> str | None:
     """Kind of an artifact, damaged or not; None for a folder that is none."""
     try:
-        kind = json.loads(_read(folder / MANIFEST, most=_LARGEST_MANIFEST))["kind"]
+        kind = json.loads(read_plain(folder / MANIFEST, most=LARGEST_MANIFEST))["kind"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(kind)
 
 
 def _read_entry(path: Path, entry: _Entry) -> bytes:
-    return _check_entry(path, _read(path, most=entry.size), entry)
+    return _check_entry(path, read_plain(path, most=entry.size), entry)
 
 
 def _check_entry(path: Path, data: bytes, entry: _Entry) -> bytes:
     if len(data) != entry.size:
-        raise _damaged(path, f"has {len(data):,} bytes", f"{entry.size:,}")
+        raise damaged(path, f"has {len(data):,} bytes", f"{entry.size:,}")
     if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise _damaged(path, "has another sha256 than its manifest says", "the same bytes")
+        raise damaged(path, "has another sha256 than its manifest says", "the same bytes")
     return data
-
-
-def _read(path: Path, *, most: int) -> bytes:
-    """All bytes of a plain file, unless there are more than `most`: then none are read."""
-    if path.is_symlink() or not path.is_file():
-        raise _damaged(path, "is no plain file", "one")
-    size = path.stat().st_size
-    if size > most:
-        raise _damaged(path, f"has {size:,} bytes", f"at most {most:,}")
-    return path.read_bytes()
-
-
-def _unreadable(path: Path, error: OSError) -> ArtifactError:
-    reason = (error.strerror or str(error)).lower()
-    return ArtifactError(
-        f"{error.filename or path} cannot be read: {reason}. Check its permissions."
-    )
-
-
-def _damaged(path: Path, found: str, expected: str) -> ArtifactError:
-    return ArtifactError(
-        f"{path} {found}, expected {expected}: it was cut or changed after it was saved. "
-        "Copy it again from where it was saved, or use another one."
-    )

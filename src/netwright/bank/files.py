@@ -17,8 +17,15 @@ import torch
 from torch import Tensor
 
 from netwright.architectures import Architecture, from_record, to_record
-from netwright.artifacts import read_files, tensors_from_bytes, tensors_to_bytes, write_artifact
-from netwright.artifacts.manifest import MANIFEST, Content
+from netwright.artifacts import (
+    read_files,
+    tensors_from_bytes,
+    tensors_to_bytes,
+    understood,
+    write_artifact,
+)
+from netwright.artifacts.manifest import Content
+from netwright.artifacts.plain import MANIFEST
 from netwright.bank.table import AtRest
 from netwright.child import Child
 from netwright.emission import Full
@@ -110,22 +117,30 @@ def write_bank(bank: "NetworkBank", folder: Path, shard_bytes: int) -> Path:
 
 def read_bank(folder: Path, child: Child | None, max_bytes: int | None) -> "NetworkBank":
     """See `NetworkBank.load`."""
-    from netwright.bank.bank import NetworkBank
-
     bank: NetworkBank | None = None
     for part in shard_folders(folder):
-        config, rest = read_config(part)
-        if bank is None:
-            own = _child_of(part, config, child, rest)
-            bank = NetworkBank(own, at_rest=config.at_rest, max_bytes=max_bytes)
-        elif config.space != bank.child.space.digest:
-            raise ArtifactError(
-                f"{part} holds networks of another child than the shards before it, expected one for "
-                "all. Put banks of different children into folders of their own."
-            )
-        for block in _blocks_of(part, rest):
-            bank.add(block.ids, block.params)
+        with understood(str(part)):
+            bank = _read_shard(part, bank, child, max_bytes)
     assert bank is not None
+    return bank
+
+
+def _read_shard(
+    part: Path, bank: "NetworkBank | None", child: Child | None, max_bytes: int | None
+) -> "NetworkBank":
+    from netwright.bank.bank import NetworkBank
+
+    config, rest = read_config(part)
+    if bank is None:
+        own = _child_of(part, config, child, rest)
+        bank = NetworkBank(own, at_rest=config.at_rest, max_bytes=max_bytes)
+    elif config.space != bank.child.space.digest:
+        raise ArtifactError(
+            f"{part} holds networks of another child than the shards before it, expected one for "
+            "all. Put banks of different children into folders of their own."
+        )
+    for block in _blocks_of(part, rest):
+        bank.add(block.ids, block.params)
     return bank
 
 
@@ -184,8 +199,9 @@ def read_config(folder: Path) -> tuple[BankConfig, Iterator[tuple[str, bytes]]]:
     name, data = next(files, ("", b""))
     if name != "config.json":
         raise ArtifactError(f"{folder} is no whole bank: it lacks config.json. Copy it again.")
-    record = json.loads(data)
-    config = BankConfig(**{**record, "shard": tuple(record["shard"])})
+    with understood(str(folder)):
+        record = json.loads(data)
+        config = BankConfig(**{**record, "shard": tuple(record["shard"])})
     return config, files
 
 

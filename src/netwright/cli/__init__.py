@@ -12,13 +12,14 @@ def main() -> None:
     keep_freed_memory()
     # Each file adds its commands.
     from netwright.cli import app as _learning
+    from netwright.cli import exports as _exporting
     from netwright.cli import files as _keeping
     from netwright.cli import server as _serving
     from netwright.cli import uses as _using
     from netwright.cli.root import app
     from netwright.errors import NetwrightError
 
-    del _keeping, _learning, _serving, _using
+    del _exporting, _keeping, _learning, _serving, _using
     try:
         app()
     except NetwrightError as error:

@@ -8,6 +8,8 @@ from netwright.cli.inputs import trained
 from netwright.cli.output import json_text, print_table
 from netwright.errors import RunError
 from netwright.evaluation import Evaluation, evaluate
+from netwright.generated import weights_digest
+from netwright.saved import is_saved
 from netwright.tasks import SPLITS
 from netwright.training import build_family, resolve_device
 
@@ -40,17 +42,21 @@ def run_evaluate(
         "family": record,
         "seed": seed,
         "weights": weights,
+        "digest": weights_digest(hypernetwork),
+        "shifts": hypernetwork.shifts,
         **found.to_json(),
     }
-    path = run_folder / f"evaluation-{split}.json"
-    write_file(path, json_text(report).encode())
+    # Into a folder that is sealed by its manifest nothing is written.
+    path = None if is_saved(run_folder) else run_folder / f"evaluation-{split}.json"
+    if path is not None:
+        write_file(path, json_text(report).encode())
     if as_json:
         print(json_text(report))
         return
     _print(run_folder, found, path)
 
 
-def _print(folder: Path, found: Evaluation, path: Path) -> None:
+def _print(folder: Path, found: Evaluation, path: Path | None) -> None:
     rows = [[name, str(own), str(found.shuffled[name])] for name, own in found.metrics.items()]
     title = f"{folder}: {found.tasks} {found.split} tasks, 95 % intervals"
     print_table(title, ["metric", "generated networks", "shuffled conditions"], rows)
@@ -60,4 +66,4 @@ def _print(folder: Path, found: Evaluation, path: Path) -> None:
         f"{found.parameters:,} parameters per network, written in {found.generate_ms:.1f} ms alone, "
         f"{found.generate_ms_of_64:.2f} ms each when 64 are written at once"
     )
-    print(f"saved: {path}")
+    print(f"saved: {path}" if path else f"not saved: {folder} is sealed; keep it with --json")

@@ -3,11 +3,12 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netwright.cli.root import Json, app
+from netwright.cli.root import Json, RunFolder, Weights, app
 
 networks = typer.Typer(
     name="networks",
@@ -15,6 +16,51 @@ networks = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(networks)
+
+
+@app.command()
+def save(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    weights: Weights = "best",
+    as_json: Json = False,
+) -> None:
+    """Make one folder of a run's hypernetwork: to load, to sign, to publish, with a card of what it can do."""
+    from netwright.cli.save import run_save
+
+    run_save(run, out, weights=weights, as_json=as_json)
+
+
+@app.command()
+def sign(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A network, a hypernetwork, a bank ...")
+    ],
+    key: Annotated[Path, typer.Option(help="Your private key, Ed25519 in PEM.")],
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make the key, and its public half.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Sign a folder with a key of yours: whoever has the public half can tell that it is yours, and unchanged."""
+    from netwright.cli.sign import run_sign
+
+    run_sign(folder, key, make=new_key, as_json=as_json)
+
+
+@app.command()
+def verify(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Anything that was saved, or a run.")
+    ],
+    key: Annotated[Path | None, typer.Option(help="Public key that it must be signed by.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read every byte of a folder and check it against its manifest; with --key, who signed it."""
+    from netwright.cli.sign import run_verify
+
+    run_verify(folder, key, as_json=as_json)
+
 
 Url = Annotated[
     str,

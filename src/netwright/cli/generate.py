@@ -16,10 +16,11 @@ from netwright.conditioners import Examples
 from netwright.conditions import Condition, Texts
 from netwright.environments import ENVIRONMENTS
 from netwright.errors import RunError
+from netwright.export import files_of, format_of
 from netwright.generated import GeneratedNetwork
 from netwright.hypernetwork import Hypernetwork
 
-_FILES = (".safetensors", ".onnx", ".c")
+_FILES = (".safetensors", ".onnx", ".c", ".h", ".py", ".pt2")
 
 
 def run_generate(
@@ -168,7 +169,7 @@ def check_out(out: Path) -> None:
     """
     if out.suffix.lower() not in (*_FILES, "", ".network"):
         raise RunError(
-            f"`--out` is {out}, expected a folder, a .safetensors, an .onnx or a .c file."
+            f"`--out` is {out}, expected a folder, or a file that ends in {', '.join(_FILES)}."
         )
 
 
@@ -185,6 +186,7 @@ def save_network(network: GeneratedNetwork, out: Path) -> int:
         write_file(out, tensors_to_bytes(network.network.state_dict()))
     elif ending in _FILES:
         network.export(out)
+        return sum(each.stat().st_size for each in files_of(out, format_of(out)))
     else:
         network.save(out)
     return out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.iterdir())

@@ -50,7 +50,9 @@ Hidden = Annotated[
 ]
 TestEpisodes = Annotated[int, typer.Option(help="Test tasks, the same for all.")]
 ValidationEpisodes = Annotated[int, typer.Option(help="Validation tasks, for every choice.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, or what `netwright save` made of one.")
+]
 
 
 @app.callback(invoke_without_command=True)

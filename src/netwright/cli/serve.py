@@ -52,7 +52,11 @@ def bytes_of(text: str, option: str) -> int:
         RunError: If it is no number of bytes.
     """
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]*)", text.strip().lower())
-    unit = _UNITS.get(match[2].removesuffix("b") + "b" if match[2] not in ("", "b") else "") if match else None
+    unit = (
+        _UNITS.get(match[2].removesuffix("b") + "b" if match[2] not in ("", "b") else "")
+        if match
+        else None
+    )
     if match is None or unit is None or float(match[1]) * unit < 1:
         raise RunError(f"`{option}` is {text!r}, expected bytes such as 500MB or 2GB.")
     return int(float(match[1]) * unit)

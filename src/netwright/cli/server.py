@@ -11,34 +11,45 @@ import typer
 from netwright.cli.files import ARTIFACTS, URL, Artifacts, Url
 from netwright.cli.root import app
 
-token_app = typer.Typer(
-    name="token", help="Tokens: who may use a server.", no_args_is_help=True
-)
+token_app = typer.Typer(name="token", help="Tokens: who may use a server.", no_args_is_help=True)
 app.add_typer(token_app)
 
 
 @app.command()
 def serve(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders, served by their names; comparisons are shown. None: a hypernetwork for drawings.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, served by their names; comparisons are shown. None: a hypernetwork for drawings.",
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="To bind; anything but this machine needs --token-file.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="To bind; 0: any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="To bind; 0: any that is free.")
+    ] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option(help="Of `netwright token new`; without it only this machine is served.")
+        Path | None,
+        typer.Option(help="Of `netwright token new`; without it only this machine is served."),
     ] = None,
     registry: Url = URL,
     artifacts: Artifacts = ARTIFACTS,
-    bank_bytes: Annotated[str, typer.Option(help="Of networks in memory, such as 500MB or 2GB.")] = "2GB",
-    max_batch: Annotated[int, typer.Option(min=1, help="Requests that are worked on at once.")] = 64,
+    bank_bytes: Annotated[
+        str, typer.Option(help="Of networks in memory, such as 500MB or 2GB.")
+    ] = "2GB",
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Requests that are worked on at once.")
+    ] = 64,
     max_delay_ms: Annotated[
         float, typer.Option(min=0, help="How long the first of a batch waits for others.")
     ] = 2.0,
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that wait; beyond, 429.")] = 1024,
     max_body: Annotated[str, typer.Option(help="Of one request, such as 16MB.")] = "16MB",
-    max_parameters: Annotated[int, typer.Option(min=1, help="Of a network that is asked for.")] = 2_000_000,
+    max_parameters: Annotated[
+        int, typer.Option(min=1, help="Of a network that is asked for.")
+    ] = 2_000_000,
     max_connections: Annotated[int, typer.Option(min=1, help="Open at once.")] = 1000,
     request_seconds: Annotated[
         float, typer.Option(min=0.001, help="In which a request is answered, or 504.")
@@ -65,7 +76,9 @@ def serve(
 @token_app.command("new")
 def token_new(
     file: Annotated[Path, typer.Option(help="Where its digest is noted; made if it is not there.")],
-    name: Annotated[str, typer.Option(help="Whose it is; tokens of one name see the same networks.")],
+    name: Annotated[
+        str, typer.Option(help="Whose it is; tokens of one name see the same networks.")
+    ],
     requests_per_minute: Annotated[int | None, typer.Option(help="At most.")] = None,
     bytes_per_day: Annotated[int | None, typer.Option(help="Of bodies, at most.")] = None,
     parameters_per_day: Annotated[

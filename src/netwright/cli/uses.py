@@ -15,7 +15,8 @@ from netwright.cli.root import DataRoot, Json, RunFolder, Shifts, Weights, app
 def generate(
     run: RunFolder,
     out: Annotated[
-        Path, typer.Option(help="Folder to make, or a file: .safetensors, .onnx or .c.")
+        Path,
+        typer.Option(help="Folder to make, or a file: .safetensors, .onnx, .pt2, .py, .c or .h."),
     ],
     support: Annotated[
         Path | None,
@@ -104,7 +105,7 @@ def design(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to make, or a file: .safetensors, .onnx or .c; by default network in the folder."
+            help="Folder to make, or a file: .safetensors, .onnx, .pt2, .py, .c or .h; by default network in the folder."
         ),
     ] = None,
     picture: Annotated[

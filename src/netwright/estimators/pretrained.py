@@ -4,16 +4,12 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from torch import Tensor
-
-from netwright.artifacts import read_artifact, tensors_from_bytes
 from netwright.errors import RunError
 from netwright.hypernetwork import Hypernetwork
-from netwright.runs import Run
+from netwright.saved import KIND
 from netwright.tabular import TableWriter
 from netwright.training import load_writer
 
-KIND = "hypernetwork"
 TABLES = "tables"
 DRAWINGS = "drawings"
 
@@ -23,7 +19,7 @@ def table_writer(checkpoint: str | Path | None = None, width: int = 192) -> Tabl
     """A trained hypernetwork for tables.
 
     Args:
-        checkpoint: A run folder; None for the one in the package.
+        checkpoint: A run folder, or what `save_pretrained` made of one; None for the one in the package.
         width: Hidden units per branch of what it writes.
 
     Raises:
@@ -31,11 +27,7 @@ def table_writer(checkpoint: str | Path | None = None, width: int = 192) -> Tabl
         ArtifactError: If the files are damaged or missing.
     """
     if checkpoint is None:
-        run, weights = _shipped(TABLES)
-        options = {k: v for k, v in run.hypernetwork.items() if k != "writer"}
-        writer = TableWriter(**options)
-        writer.load_state_dict(weights)
-        writer.run_digest = run.digest
+        writer = TableWriter.from_pretrained(shipped_folder(TABLES))
     else:
         found, _ = load_writer(checkpoint)
         if not isinstance(found, TableWriter):
@@ -44,20 +36,6 @@ def table_writer(checkpoint: str | Path | None = None, width: int = 192) -> Tabl
             )
         writer = found
     return writer.of_width(width).eval()
-
-
-def shipped_folder(name: str) -> Path:
-    """Where the package holds a hypernetwork."""
-    return Path(str(files("netwright") / "pretrained" / name))
-
-
-def shipped_run(name: str) -> Run:
-    """The record of the run that trained what the package holds under a name.
-
-    Raises:
-        ArtifactError: If the files are damaged or missing.
-    """
-    return _shipped(name)[0]
 
 
 @lru_cache(maxsize=1)
@@ -69,19 +47,19 @@ def pretrained_drawings() -> Hypernetwork:
     Raises:
         ArtifactError: If the files are damaged or missing.
     """
-    run, weights = _shipped(DRAWINGS)
-    hypernetwork = Hypernetwork.from_record(run.hypernetwork)
-    hypernetwork.load_state_dict(weights)
-    hypernetwork.run_digest = run.digest
-    return hypernetwork.eval()
+    return Hypernetwork.from_pretrained(shipped_folder(DRAWINGS))
 
 
-def _shipped(name: str) -> tuple[Run, dict[str, Tensor]]:
-    """The run record and the weights, in single precision, of what the package holds under a name."""
-    with_record = read_artifact(shipped_folder(name), KIND)
-    run = Run.from_json(with_record["run.json"], name="the run record of the package")
-    weights = tensors_from_bytes(with_record["model.safetensors"])
-    return run, {key: value.float() for key, value in weights.items()}
+def shipped_folder(name: str) -> Path:
+    """Where the package holds a hypernetwork."""
+    return Path(str(files("netwright") / "pretrained" / name))
 
 
-__all__ = ["pretrained_drawings", "shipped_folder", "shipped_run", "table_writer"]
+__all__ = [
+    "DRAWINGS",
+    "KIND",
+    "TABLES",
+    "pretrained_drawings",
+    "shipped_folder",
+    "table_writer",
+]

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from netwright._version import __version__
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ArtifactError, DataError, MissingExtraError, RunError
 from netwright.estimators.canonical import canonical_order
 from netwright.estimators.explanation import Explanation, explained
 from netwright.estimators.frames import check_names, columns_of
 from netwright.estimators.pretrained import table_writer
-from netwright.export import export_c, export_npz
+from netwright.export import FORMATS, export_npz
 from netwright.generated import GeneratedNetwork
 from netwright.tabular import between
 from netwright.tasks.columns import ColumnEncoder, Columns
@@ -103,23 +102,27 @@ class TableEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         return network
 
     def export(self, path: str | Path) -> Path:
-        """Write the network as a file that needs no Python: encoded rows in, logits or values out.
+        """Write the network as a file that needs none of this library: encoded rows in, logits or values out.
 
         Args:
-            path: Its ending says how: `.onnx`; `.c`, C99 by itself; `.npz`, arrays for NumPy.
+            path: Its ending says how: `.onnx`; `.c` or `.h`, C99 by itself; `.py`, a module of NumPy; `.npz`, its weights as
+                arrays; `.pt2`, torch's own.
 
         Raises:
             MissingExtraError: If the `export` extra is needed and not installed.
             ArtifactError: If the ending is another, or the file cannot be written.
         """
         network, path = _in_units(self.to_network()), Path(path)
-        if path.suffix == ".onnx":
-            return network.export(path)
-        if path.suffix == ".c":
-            return export_c(network.network, path, version=__version__)
         if path.suffix == ".npz":
             return export_npz(network.network, path)
-        raise ArtifactError(f"{path} ends in {path.suffix!r}, expected .onnx, .c or .npz.")
+        endings = sorted(
+            {ending for each in FORMATS.values() for ending in each.endings} | {".npz"}
+        )
+        if path.suffix not in endings:
+            raise ArtifactError(
+                f"{path} ends in {path.suffix!r}, expected one of {', '.join(endings)}."
+            )
+        return network.export(path)
 
     def encode(self, X: Any) -> np.ndarray:  # noqa: N803
         """Rows as the network reads them, float32 [N, D]: what exported networks are given."""

@@ -1,106 +1,125 @@
-"""A network for tables as one file of C99 that needs nothing but `math.h`, or as arrays of NumPy."""
+"""Programs as one file of C99 that needs nothing but `math.h`."""
 
-import io
-from pathlib import Path
+from collections.abc import Sequence
+from math import prod
 
 import numpy as np
-import torch
-from torch import nn
 
-from netwright.artifacts import write_file
-from netwright.errors import ArtifactError
-from netwright.export.c_array import array_in_c
-from netwright.export.c_layers import export_c_layers, is_layers
+from netwright._version import __version__
+from netwright.export.c_kernels import KERNELS, NEEDS
+from netwright.export.c_memory import plan_memory
+from netwright.export.c_steps import Printer, scratch_of
+from netwright.export.program import Program
 
 _TEMPLATE = """\
-/* A network for tables. Written by netwright {version}.
-   Inputs are encoded rows of {columns} numbers, outputs {classes} numbers: of classes they are logits, the largest one names
-   the class, and exp(y[c]) over their sum is its probability; of a value they are its mean and its quantiles. */
-#include <math.h>
+/* A network as C99. Written by netwright {version}.
+   {weights} weights; {inputs} inputs [{input_shape}], {outputs} outputs [{output_shape}], {work} numbers of working memory.
+   Working memory lies on the stack: where that is small, compile with -DNETWRIGHT_STORAGE=static, and make one call at
+   a time. */
+{opening}#include <math.h>
+#include <stddef.h>
 
-#define COLUMNS {columns}
-#define HIDDEN {hidden}
-#define RAMPS {ramps}
-#define CLASSES {classes}
+#define NETWRIGHT_INPUTS {inputs}
+#define NETWRIGHT_OUTPUTS {outputs}
+#ifndef NETWRIGHT_STORAGE
+#define NETWRIGHT_STORAGE
+#endif
 
 {arrays}
 
-void netwright_outputs(const float *x, float *y)
+{kernels}
+{label}
+/* x: {inputs} numbers in the order of [{input_shape}]; y: room for {outputs}. */
+{linkage}void netwright_outputs(const float *x, float *y)
 {{
-    float z[COLUMNS + HIDDEN];
-    for (int d = 0; d < COLUMNS; d++)
-        z[d] = x[d] / sqrtf(1.0f + x[d] * x[d] / 16.0f);
-    for (int h = 0; h < HIDDEN; h++) {{
-        float sum = hidden_bias[h];
-        for (int d = 0; d < COLUMNS; d++)
-            sum += hidden_weight[h * COLUMNS + d] * z[d];
-        z[COLUMNS + h] = h < RAMPS ? (sum > 0 ? sum : 0) : expf(-sum * sum);
-    }}
-    for (int c = 0; c < CLASSES; c++) {{
-        float sum = head_bias[c];
-        for (int i = 0; i < COLUMNS + HIDDEN; i++)
-            sum += head_weight[c * (COLUMNS + HIDDEN) + i] * z[i];
-        y[c] = sum;
-    }}
+{body}
 }}
+{closing}"""
+_LABEL = """\
+{texts}/* The name of an output; NULL if it has none. */
+{linkage}const char *netwright_label(int output)
+{{
+    static const char *const labels[] = {{{names}}};
+    return output >= 0 && output < {count} ? labels[output] : NULL;
+}}
+
 """
-NAMES = ("hidden.weight", "hidden.bias", "head.weight", "head.bias")
+_LONGEST = 4000
+_GUARD = "NETWRIGHT_NETWORK_H"
 
 
-def export_c(network: nn.Module, path: Path, *, version: str) -> Path:
-    """Write a network as C: `void netwright_outputs(const float *x, float *y)`.
+def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = False) -> str:
+    """A program for one row as C: `void netwright_outputs(const float *x, float *y)`.
 
     Args:
-        network: A built `TableNet`, or linear layers and activations in sequence.
-        path: The file.
-        version: Of what writes it.
-
-    Raises:
-        ArtifactError: If it is another network, or the file cannot be written.
+        program: What is written.
+        labels: Names of the outputs, for `const char *netwright_label(int output)`; they are data, whatever stands in
+            them.
+        header: Whether it is to be included: everything in it is then `static inline`.
     """
-    if is_layers(network):
-        return export_c_layers(network, path, version=version)
-    arrays = _arrays_of(network)
-    classes, both = arrays["head.weight"].shape
-    hidden, columns = arrays["hidden.weight"].shape
-    assert both == columns + hidden
-    source = _TEMPLATE.format(
-        version=version,
-        columns=columns,
-        hidden=hidden,
-        ramps=int(arrays["ramps"]),
-        classes=classes,
-        arrays="\n".join(array_in_c(name, arrays[name]) for name in NAMES),
+    memory = plan_memory(program, scratch_of(program))
+    printer = Printer(program, memory)
+    lines = printer.lines()
+    linkage = "static inline " if header else ""
+    room = f"    NETWRIGHT_STORAGE float work[{memory.size}];\n" if memory.size else ""
+    spelled = [text_in_c(label) for label in labels]
+    # C99 promises no more than 4095 characters in a literal; an array may have as many as it likes.
+    texts = "".join(
+        f"static const unsigned char netwright_text{i}[] = {{{', '.join(str(b) for b in _bytes_of(labels[i]))}, 0}};\n"
+        for i, text in enumerate(spelled)
+        if len(text) > _LONGEST
     )
-    write_file(path, source.encode())
-    return path
+    names = ", ".join(
+        text if len(text) <= _LONGEST else f"(const char *)netwright_text{i}"
+        for i, text in enumerate(spelled)
+    )
+    kernels = [
+        n for n in KERNELS if n in {m for k in printer.kernels for m in (k, *NEEDS.get(k, ()))}
+    ]
+    return _TEMPLATE.format(
+        version=__version__,
+        weights=program.size,
+        inputs=prod(program.input_shape),
+        input_shape=" x ".join(map(str, program.input_shape)) or "1",
+        outputs=prod(program.output_shape),
+        output_shape=" x ".join(map(str, program.output_shape)) or "1",
+        work=memory.size,
+        opening=f"#ifndef {_GUARD}\n#define {_GUARD}\n\n" if header else "",
+        arrays="\n".join(array_in_c(name, value) for name, value in program.constants.items()),
+        kernels="\n".join(KERNELS[name] for name in kernels),
+        label=_LABEL.format(linkage=linkage, texts=texts, names=names, count=len(labels))
+        if labels
+        else "",
+        linkage=linkage,
+        body=room + "\n".join(f"    {line}" for line in lines),
+        closing=f"\n#endif /* {_GUARD} */\n" if header else "",
+    )
 
 
-def export_npz(network: nn.Module, path: Path) -> Path:
-    """Write the weights of a network for tables as arrays, and `ramps`, how many hidden units are ReLU.
+def array_in_c(name: str, values: np.ndarray) -> str:
+    """Values as a constant array of C.
 
     Args:
-        network: A built `TableNet`.
-        path: The file.
-
-    Raises:
-        ArtifactError: If it is another network, or the file cannot be written.
+        name: An identifier.
+        values: Of any shape, finite.
     """
-    arrays = _arrays_of(network)
-    file = io.BytesIO()
-    np.savez(file, **{name.replace(".", "_"): value for name, value in arrays.items()})  # type: ignore[arg-type]
-    write_file(path, file.getvalue())
-    return path
+    # Nine digits tell every float32 from every other.
+    numbers = [f"{value:.9g}" for value in values.ravel().tolist()]
+    # `1f` is no number in C, `1.0f` is.
+    spelled = [(n if any(mark in n for mark in ".e") else n + ".0") + "f" for n in numbers]
+    lines = [", ".join(spelled[i : i + 8]) for i in range(0, len(spelled), 8)]
+    joined = ",\n    ".join(lines)
+    return f"static const float {name}[] = {{\n    {joined}\n}};"
 
 
-def _arrays_of(network: nn.Module) -> dict[str, np.ndarray]:
-    weights = {name: value.detach().cpu() for name, value in network.named_parameters()}
-    if set(weights) != set(NAMES) or not hasattr(network, "ramps"):
-        raise ArtifactError(
-            f"{type(network).__name__} is no network for tables, expected one. Export it as ONNX."
-        )
-    arrays = {name: weights[name].to(torch.float32).numpy() for name in NAMES}
-    return {**arrays, "ramps": np.array(network.ramps)}
+def text_in_c(text: str) -> str:
+    """A text as a literal of C: whatever is no plain letter, digit or space is spelled by its number."""
+    plain = frozenset(b" -_.,:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in _bytes_of(text)) + '"'
 
 
-__all__ = ["export_c", "export_npz"]
+def _bytes_of(text: str) -> list[int]:
+    return list(text.encode("utf-8", "replace"))
+
+
+__all__ = ["array_in_c", "c_source", "text_in_c"]

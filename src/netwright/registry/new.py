@@ -54,7 +54,9 @@ class NewNetwork:
             )
         self.network = network
         self.key = (owner, name)
-        files = with_manifest(KIND, network.files(indent=None), provenance=asdict(network.provenance))
+        files = with_manifest(
+            KIND, network.files(indent=None), provenance=asdict(network.provenance)
+        )
         # Of two owners with the same id `tar` makes two folders.
         whose = hashlib.sha256(owner.encode()).hexdigest()[:8]
         self.piece = archive_of(files, f"{whose}-{name}")

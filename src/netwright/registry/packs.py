@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netwright.artifacts import write_file
-from netwright.artifacts.archive import END
 from netwright.errors import ArtifactError, MissingExtraError, RegistryUnavailableError
 
 R = TypeVar("R")
@@ -76,7 +75,7 @@ class LocalPacks(Packs):
         name = f"{uuid.uuid4().hex}{_ENDING}"
         with self._reached():
             self._check_there()
-            write_file(self.folder / name, b"".join((*pieces, END)))
+            write_file(self.folder / name, b"".join(pieces))
         places, at = [], 0
         for piece in pieces:
             places.append((name, at, len(piece)))
@@ -163,7 +162,7 @@ class RemotePacks(Packs):
         places = []
         for piece in pieces:
             name = f"{uuid.uuid4().hex}{_ENDING}"
-            self._reach(lambda n=name, p=piece: self._write(n, p + END))  # type: ignore[misc]
+            self._reach(lambda n=name, p=piece: self._write(n, p))  # type: ignore[misc]
             places.append((name, 0, len(piece)))
         return places
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from torch import Tensor
 
 from netwright.registry import Entry
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.resident import Facts
 from netwright.serving.strict import array_bytes
 
@@ -22,7 +22,7 @@ def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = 
     return Response(body, status, headers, JSON)
 
 
-def problem_answer(problem: Problem) -> Response:
+def problem_answer(problem: RequestError) -> Response:
     """An error as JSON."""
     return Response(problem.body(), problem.status, problem.headers, JSON)
 

@@ -15,7 +15,7 @@ from netwright.serving.answers import json_answer, problem_answer
 from netwright.serving.gate import ROUTE, App, Gate, Handler, answer_of
 from netwright.serving.metrics import CONTENT_TYPE
 from netwright.serving.openapi import DESCRIPTION, described
-from netwright.serving.problems import Problem, unavailable
+from netwright.serving.problems import RequestError, unavailable
 from netwright.serving.quotas import Quotas
 from netwright.serving.routes import Call, Routes
 from netwright.serving.service import Service
@@ -42,6 +42,11 @@ def build_app(
     quotas = Quotas()
     routes = Routes(service, quotas)
 
+    static = STATIC if static is None else static
+    if static.is_dir():
+        # The page takes each network away as soon as it is written.
+        routes.exporter.warm()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
@@ -52,8 +57,8 @@ def build_app(
         title="Netwright", version=__version__, description=DESCRIPTION, lifespan=lifespan,
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.state.service = service
-    app.add_exception_handler(Problem, _problem)
+    app.state.service, app.state.exporter = service, routes.exporter
+    app.add_exception_handler(RequestError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     handlers: dict[tuple[str, str], Handler] = {
         ("GET", "/v1/hypernetworks"): routes.hypernetworks,
@@ -73,7 +78,6 @@ def build_app(
         app.add_api_route(path, _endpoint(handler, path), methods=[method], **about)
     for router in routers:
         app.include_router(router, prefix="/v1")
-    static = STATIC if static is None else static
     if static.is_dir():
         app.mount("/", StaticFiles(directory=static, html=True), name="page")
     return Gate(app, routes, quotas, tokens)
@@ -113,4 +117,4 @@ async def _http_problem(request: Request, error: Any) -> Response:
     told = {404: "There is no such page.", 405: "This method is not known here."}
     message = told.get(error.status_code, "The request cannot be served.")
     code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-    return problem_answer(Problem(error.status_code, code, message, error.headers))
+    return problem_answer(RequestError(error.status_code, code, message, error.headers))

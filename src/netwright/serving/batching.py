@@ -72,7 +72,7 @@ class Batcher(Generic[J, R]):
             deadline: By `time.monotonic`; a job that has not been begun by then is left out.
 
         Raises:
-            Problem: 429 if too many jobs wait, 504 if the deadline passed.
+            RequestError: 429 if too many jobs wait, 504 if the deadline passed.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(job, owner, self._weigh(job), deadline, future)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from netwright.architectures import Architecture, Cost
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
-from netwright.errors import NetwrightError
 from netwright.serving.limits import ServerLimits
 from netwright.serving.problems import invalid
 from netwright.serving.requested import architecture_of, check_network_cost
@@ -56,7 +55,7 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
         limits: What is too much.
 
     Raises:
-        Problem: If anything in it is other than the hypernetwork reads, or more than the server takes.
+        RequestError: If anything in it is other than the hypernetwork reads, or more than the server takes.
     """
     given = only_keys(condition, served.accepts, "condition")
     if not given:
@@ -66,8 +65,9 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     names = None if labels is None else tuple(texts_of(labels, "labels", limits.classes))
     parts: dict[str, Any] = {}
     architecture = served.architecture
-    if "architecture" in given:
-        architecture = architecture_of(given["architecture"], served)
+    if "architecture" in served.accepts:
+        if "architecture" in given:
+            architecture = architecture_of(given["architecture"], served)
         parts["architecture"] = Architectures([architecture])
     if "examples" in given:
         examples = only_keys(given["examples"], ("x", "y"), "condition.examples")
@@ -95,16 +95,14 @@ def asked_of(served: Served, condition: Any, labels: Any, limits: ServerLimits) 
     examples_count = parts["examples"].x.shape[1] if "examples" in parts else 1
     cost = served.cost if architecture is served.architecture else architecture.cost
     check_network_cost(cost, served, examples_count, limits)
-    asked = Asked(served, Condition(**parts), names, architecture, cost)
-    _check(asked)
-    return asked
+    return Asked(served, Condition(**parts), names, architecture, cost)
 
 
 def inputs_of(x: Any, input_shape: tuple[int, ...], limits: ServerLimits) -> Tensor:
     """Inputs [N, *] of a network.
 
     Raises:
-        Problem: If they are no finite numbers, of another shape, or too many.
+        RequestError: If they are no finite numbers, of another shape, or too many.
     """
     rows = x if isinstance(x, np.ndarray) else numbers_of(x, "x")
     if rows.shape[1:] != tuple(input_shape):
@@ -157,9 +155,10 @@ def _classes(
         labels = names or (served.labels if fixed else tuple(sorted(set(y))))
         texts_of(list(labels), "condition.examples.y", limits.classes)
     elif kinds == {int}:
-        outputs = served.reader.outputs if fixed and served.reader is not None else None
-        labels = tuple(range(outputs if outputs else len(names))) if fixed or names else ()
-        labels = labels or tuple(sorted(set(y)))
+        if fixed and served.reader is not None:
+            labels = tuple(range(served.reader.outputs or 0))
+        else:
+            labels = tuple(range(len(names))) if names else tuple(sorted(set(y)))
     else:
         raise invalid("`condition.examples.y` must be whole numbers, or texts, one per example.")
     check_length(len(labels), limits.classes, "classes")
@@ -180,17 +179,3 @@ def _vector(value: Any, name: str) -> Tensor:
     if numbers.ndim != 1 or numbers.dtype != np.float32:
         raise invalid(f"`{name}` must be a list of numbers.")
     return torch.from_numpy(numbers)[None]
-
-
-def _check(asked: Asked) -> None:
-    """What only the hypernetwork knows: how many numbers a context has, which words it has seen."""
-    told_by_texts = {"description", "architecture"} & asked.condition.present().keys()
-    try:
-        asked.condition.check()
-        asked.served.hypernetwork.conditioner.check(asked.condition)
-    except NetwrightError as error:
-        # Messages of the library quote texts and options; of numbers they tell places and shapes.
-        told = "" if told_by_texts else f" {error}"
-        raise invalid(
-            f"The condition does not fit what this hypernetwork was trained with.{told}"
-        ) from None

@@ -1,11 +1,6 @@
 """The hypernetwork for drawings that comes with the package, as a server serves it."""
 
-from netwright.estimators.pretrained import (
-    DRAWINGS,
-    pretrained_drawings,
-    shipped_folder,
-    shipped_run,
-)
+from netwright.estimators.pretrained import DRAWINGS, pretrained_drawings, shipped_folder
 from netwright.serving.served import Served
 
 DRAWINGS_FOLDER = shipped_folder(DRAWINGS)
@@ -17,7 +12,8 @@ def drawings_served() -> Served:
     Raises:
         ArtifactError: If its files are damaged or missing.
     """
-    return Served(DRAWINGS, pretrained_drawings(), shipped_run(DRAWINGS))
+    hypernetwork = pretrained_drawings()
+    return Served(DRAWINGS, hypernetwork, hypernetwork.run)
 
 
 __all__ = ["DRAWINGS_FOLDER", "drawings_served"]

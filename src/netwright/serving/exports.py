@@ -1,14 +1,29 @@
-"""Networks as files to take away."""
+"""Networks as files to take away, written in a process of their own.
 
+Exporting traces a network, for which torch's tracers change what calling a module means, in the whole process: beside it
+no other thread could write or run networks.
+"""
+
+import asyncio
+import ctypes
+import io
+import multiprocessing
+import signal
+import sys
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from netwright.artifacts import tensors_to_bytes
-from netwright.errors import ArtifactError
-from netwright.generated import GeneratedNetwork
-from netwright.serving.problems import Problem
+from netwright.errors import ArtifactError, MissingExtraError
+from netwright.generated import network_from_files
+from netwright.serving.problems import RequestError, unavailable
+
+_BINARY = "application/octet-stream"
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -18,43 +33,113 @@ class FileFormat:
     Args:
         ending: Of its name.
         media_type: Of HTTP.
-        write: Its bytes.
+        written_as: The ending that `GeneratedNetwork.export` knows; several files become one .zip.
     """
 
     ending: str
     media_type: str
-    write: Callable[[GeneratedNetwork], bytes]
-
-
-def exported(network: GeneratedNetwork, name: str) -> tuple[bytes, FileFormat]:
-    """A network in a format by name.
-
-    Raises:
-        Problem: 422 if the network has no such form.
-    """
-    chosen = FORMATS[name]
-    try:
-        return chosen.write(network), chosen
-    except ArtifactError:
-        raise Problem(
-            422, "no_such_form", "This network cannot be written in this format. Ask for another."
-        ) from None
-
-
-def _by_path(ending: str) -> Callable[[GeneratedNetwork], bytes]:
-    def write(network: GeneratedNetwork) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
-            return network.export(Path(folder) / f"network{ending}").read_bytes()
-
-    return write
+    written_as: str
 
 
 FORMATS = {
-    "onnx": FileFormat(".onnx", "application/octet-stream", _by_path(".onnx")),
-    "c": FileFormat(".c", "text/x-c; charset=utf-8", _by_path(".c")),
-    "safetensors": FileFormat(
-        ".safetensors",
-        "application/vnd.safetensors",
-        lambda network: tensors_to_bytes(network.network.state_dict()),
-    ),
+    "onnx": FileFormat(".onnx", _BINARY, ".onnx"),
+    "onnx-weights": FileFormat(".onnx", _BINARY, ".onnx"),
+    "torch-export": FileFormat(".pt2", _BINARY, ".pt2"),
+    "numpy": FileFormat(".zip", "application/zip", ".py"),
+    "c": FileFormat(".c", "text/x-c; charset=utf-8", ".c"),
+    "safetensors": FileFormat(".safetensors", "application/vnd.safetensors", ""),
 }
+
+
+class Exporter:
+    """One process that writes files, started when the first is asked for."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def export(self, files: Mapping[str, bytes], name: str, seconds: float) -> bytes:
+        """A network in a format by name.
+
+        Args:
+            files: Of the network, as the registry has them.
+            name: In `FORMATS`.
+            seconds: Within which it is wanted.
+
+        Raises:
+            RequestError: 422 if the network has no such form, 503 if the process broke, 504 if it took too long.
+        """
+        if name == "safetensors":
+            return files["model.safetensors"]
+        # In whatever thread is at hand: starting a process takes milliseconds.
+        future = self._running().submit(_exported, dict(files), name)
+        try:
+            data, refused = await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+        except TimeoutError:
+            raise RequestError(504, "deadline", "Writing the file took too long.") from None
+        except BrokenProcessPool:
+            self.close()
+            raise unavailable() from None
+        if refused == "not_installed":
+            raise RequestError(
+                501, refused, "This server lacks what it takes to write this format."
+            )
+        if refused:
+            raise RequestError(
+                422, refused, "This network has no such form. Ask for another format."
+            )
+        return data
+
+    def warm(self) -> None:
+        """Start the process, so that the first who asks need not wait for it."""
+        self._running().submit(_warmed)
+
+    def close(self) -> None:
+        """Let the process go."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _running(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, context, initializer=_begin)
+        return self._pool
+
+
+def _begin() -> None:
+    """Stay for as long as the server does: not be ended by the terminal before it, and not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _warmed() -> None:
+    import netwright.export  # noqa: F401 - to have it imported
+
+
+def _exported(files: dict[str, bytes], name: str) -> tuple[bytes, str]:
+    """A file's bytes, or a word for why there are none: errors would not survive the way between processes."""
+    try:
+        return _written(files, name), ""
+    except MissingExtraError:
+        return b"", "not_installed"
+    except ArtifactError:
+        return b"", "no_such_form"
+
+
+def _written(files: dict[str, bytes], name: str) -> bytes:
+    network = network_from_files(files, Path("network"))
+    with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
+        path = Path(folder) / f"network{FORMATS[name].written_as}"
+        network.export(path, format=name)
+        made = sorted(Path(folder).iterdir())
+        if len(made) == 1:
+            return made[0].read_bytes()
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as zipped:
+            for each in made:
+                zipped.writestr(zipfile.ZipInfo(each.name), each.read_bytes())
+        return archive.getvalue()

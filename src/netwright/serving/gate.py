@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from netwright.errors import MissingExtraError
 from netwright.serving.answers import problem_answer
-from netwright.serving.problems import Problem, too_large
+from netwright.serving.problems import RequestError, too_large
 from netwright.serving.quotas import Quotas
-from netwright.serving.requests import ClientGone, Receive, header_of
+from netwright.serving.requests import ClientGoneError, Receive, header_of
 from netwright.serving.routes import Call, Routes
 from netwright.serving.security import HEADERS, NO_STORE, check_place
 from netwright.serving.tokens import NOBODY, Token, TokenFile
@@ -33,18 +33,18 @@ async def answer_of(handler: Handler, call: Call) -> Response:
     """What a handler answers; every error is an answer, and only a bug of ours leaves a traceback in the log."""
     try:
         return await handler(call)
-    except Problem as problem:
+    except RequestError as problem:
         return problem_answer(problem)
-    except ClientGone:
+    except ClientGoneError:
         return Response(status_code=_CLIENT_GONE)
     except (TimeoutError, MissingExtraError) as error:
         if isinstance(error, TimeoutError):
-            return problem_answer(Problem(504, "deadline", "The answer took too long."))
+            return problem_answer(RequestError(504, "deadline", "The answer took too long."))
         _log.error("%s", error)
-        return problem_answer(Problem(501, "not_installed", "This server cannot do that."))
+        return problem_answer(RequestError(501, "not_installed", "This server cannot do that."))
     except Exception:
         _log.exception("a request failed")
-        return problem_answer(Problem(500, "internal", "The server failed."))
+        return problem_answer(RequestError(500, "internal", "The server failed."))
 
 
 class Gate:
@@ -60,9 +60,7 @@ class Gate:
         tokens: Who may ask; None for anybody on this machine.
     """
 
-    def __init__(
-        self, app: App, routes: Routes, quotas: Quotas, tokens: TokenFile | None
-    ) -> None:
+    def __init__(self, app: App, routes: Routes, quotas: Quotas, tokens: TokenFile | None) -> None:
         self.app, self.routes, self.quotas, self.tokens = app, routes, quotas, tokens
         self.metrics = routes.service.metrics
 
@@ -95,7 +93,7 @@ class Gate:
                 call = Call(scope, receive, token, named)
                 response = await answer_of(handler, call)
                 await response(scope, receive, send_with_headers)
-        except Problem as problem:
+        except RequestError as problem:
             await problem_answer(problem)(scope, receive, send_with_headers)
         self.metrics.answered(scope[ROUTE], status, time.perf_counter() - started)
 
@@ -103,14 +101,14 @@ class Gate:
         """Whose request it is.
 
         Raises:
-            Problem: 401 if nobody's, 429 if there were too many.
+            RequestError: 401 if nobody's, 429 if there were too many.
         """
         if self.tokens is None:
             return NOBODY
         kind, _, presented = header_of(scope, b"authorization").partition(" ")
         token = self.tokens.find(presented.strip()) if kind.lower() == "bearer" else None
         if token is None:
-            raise Problem(
+            raise RequestError(
                 401,
                 "token",
                 "A token of this server is needed: Authorization: Bearer ...",

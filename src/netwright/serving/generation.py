@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.architectures import Architecture
 from netwright.child import Child
 from netwright.conditions import Architectures, Condition, ExampleSet, Texts
 from netwright.errors import NetwrightError
-from netwright.generated import GeneratedNetwork
+from netwright.generated import GeneratedNetwork, weights_digest
 from netwright.hypernetwork import Hypernetwork
 from netwright.serving.conditions import Asked
-from netwright.serving.problems import Problem, invalid
+from netwright.serving.problems import RequestError, invalid
 from netwright.shapes import describe_shape
 
 # Of parameters that one forward pass writes.
@@ -56,7 +55,7 @@ class NetworkWriter:
     """
 
     def __init__(self) -> None:
-        self._children: OrderedDict[Hashable, Child] = OrderedDict()
+        self._others: OrderedDict[Hashable, tuple[Hypernetwork, str]] = OrderedDict()
 
     @torch.no_grad()
     def write(self, jobs: Sequence[GenerationJob]) -> list[Written | Exception]:
@@ -80,15 +79,17 @@ class NetworkWriter:
             if len(jobs) > 1:
                 # One of them spoils the batch: each by itself, so that the others are served.
                 return [result for job in jobs for result in self._write_each([job])]
-            return [error if isinstance(error, Problem) else _misfit()]
+            return [error if isinstance(error, RequestError) else _misfit(jobs[0].asked, error)]
 
     def _write_together(self, jobs: list[GenerationJob]) -> list[Written | Exception]:
         started = time.perf_counter()
         asked = [job.asked for job in jobs]
-        hypernetwork = self._writer_of(asked[0])
+        hypernetwork, digest = self._writer_of(asked[0])
         condition = joined([one.condition for one in asked])
+        condition.check()
+        # Here and not where requests are read: looking at an architecture traces it, which no other thread may see.
+        hypernetwork.conditioner.check(condition)
         params = hypernetwork(condition)
-        digest = asked[0].served.digest
         milliseconds = 1000 * (time.perf_counter() - started)
         finite = torch.stack([v.isfinite().flatten(1).all(dim=1) for v in params.values()])
         is_finite = finite.all(dim=0).tolist()
@@ -96,37 +97,40 @@ class NetworkWriter:
         for t, job in enumerate(jobs):
             own = {name: value[t : t + 1] for name, value in params.items()}
             if not is_finite[t]:
-                results.append(invalid("The network would not be finite: the condition is too extreme."))
+                results.append(
+                    invalid("The network would not be finite: the condition is too extreme.")
+                )
                 continue
             if job.x is not None:
                 outputs = hypernetwork.child(own, job.x[None])[0]
                 results.append(Written(milliseconds, outputs=outputs))
                 continue
-            network = hypernetwork.network_of(
-                own, 0, job.asked.condition, digest, job.asked.labels
-            )
+            network = hypernetwork.network_of(own, 0, job.asked.condition, digest, job.asked.labels)
             results.append(Written(milliseconds, network=network))
         return results
 
-    def _writer_of(self, asked: Asked) -> Hypernetwork:
-        """The hypernetwork for the architecture that was asked for."""
-        hypernetwork = asked.served.hypernetwork
+    def _writer_of(self, asked: Asked) -> tuple[Hypernetwork, str]:
+        """The hypernetwork for the architecture that was asked for, and its digest."""
+        own = asked.served
         wanted = asked.condition.architecture
-        if wanted is None or wanted.values[0] == asked.served.architecture:
-            return hypernetwork
-        architecture: Architecture = wanted.values[0]
-        key = (architecture, hypernetwork.child.precision)
-        child = self._children.pop(key, None)
-        if child is None:
+        if wanted is None or wanted.values[0] == own.architecture:
+            return own.hypernetwork, own.digest
+        key = (own.name, wanted.values[0])
+        found = self._others.pop(key, None)
+        if found is None:
+            # Not `for_architecture`, which keeps thousands of children, however large.
             with torch.random.fork_rng(devices=[]):
-                child = Child(architecture, precision=hypernetwork.child.precision).eval()
-        self._children[key] = child
-        while (
-            len(self._children) > 1
-            and sum(c.space.size for c in self._children.values()) > _KEPT_NUMBERS
-        ):
-            self._children.popitem(last=False)
-        return hypernetwork.for_child(child).eval()
+                torch.manual_seed(0)  # As there: what is never used is the same in every digest.
+                child = Child(wanted.values[0], precision=own.hypernetwork.child.precision).eval()
+            other = own.hypernetwork.for_child(child).eval()
+            found = (other, weights_digest(other))
+        self._others[key] = found
+        while len(self._others) > 1 and self._kept() > _KEPT_NUMBERS:
+            self._others.popitem(last=False)
+        return found
+
+    def _kept(self) -> int:
+        return sum(other.child.space.size for other, _ in self._others.values())
 
 
 def joined(conditions: Sequence[Condition]) -> Condition:
@@ -176,5 +180,8 @@ def _group_of(asked: Asked) -> Hashable:
     return tuple(parts)
 
 
-def _misfit() -> Problem:
-    return invalid("The condition does not fit what this hypernetwork was trained with.")
+def _misfit(asked: Asked, error: NetwrightError) -> RequestError:
+    # Messages of the library quote texts and options; of numbers they tell places and shapes.
+    quotes = {"description", "architecture"} & asked.condition.present().keys()
+    told = "" if quotes else f" {error}"
+    return invalid(f"The condition does not fit what this hypernetwork was trained with.{told}")

@@ -20,7 +20,9 @@ class Metrics:
             "netwright_request_seconds", "From the head to the answer.", ["route"], buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
-        self.networks = Counter("netwright_networks_written", "Networks written.", registry=registry)
+        self.networks = Counter(
+            "netwright_networks_written", "Networks written.", registry=registry
+        )
         self.parameters = Counter(
             "netwright_parameters_written", "Their parameters.", registry=registry
         )

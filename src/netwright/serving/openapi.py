@@ -130,7 +130,7 @@ _OUTPUTS = _object_of(
     },
     ["outputs", "predicted", "milliseconds"],
 )  # fmt: skip
-_CONDITION = {
+_CONDITION: Schema = {
     "type": "object",
     "minProperties": 1,
     "additionalProperties": False,
@@ -254,7 +254,7 @@ def _contents(path: str, service: Service) -> dict[str, Any]:
     """What a request may send, with an example that the first hypernetwork could answer."""
     name = next(iter(service.served), "letters")
     condition = _example_condition(service)
-    asks = {"hypernetwork": {"type": "string"}, "condition": _CONDITION, "labels": _LABELS}
+    asks: dict[str, Schema] = {"hypernetwork": _TEXT, "condition": _CONDITION, "labels": _LABELS}
     create = {"hypernetwork": name, "condition": condition}
     x = [_zeros(service, "input")]
     if path == "/v1/predict":

@@ -26,7 +26,7 @@ def support_of_pictures(
         limits: Of pixels.
 
     Raises:
-        Problem: If the hypernetwork reads no pictures, or a file is none, or too large.
+        RequestError: If the hypernetwork reads no pictures, or a file is none, or too large.
     """
     if len(shape) != 3 or None in shape:
         raise invalid("This hypernetwork reads no pictures, expected its examples as JSON.")
@@ -37,7 +37,9 @@ def support_of_pictures(
             x.append(_decoded(data, size, channels, limits.pixels))
             y.append(name)
     if not x:
-        raise invalid("There is no picture, expected files in fields that are named after their classes.")
+        raise invalid(
+            "There is no picture, expected files in fields that are named after their classes."
+        )
     return (np.stack(x) / np.float32(255)).astype(np.float32), y
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from netwright.errors import NetwrightError
 
 
-class Problem(NetwrightError):
+class RequestError(NetwrightError):
     """A request that cannot be served, and why.
 
     Args:
@@ -32,37 +32,37 @@ class Problem(NetwrightError):
         return json.dumps({"error": {"code": self.code, "message": self.message}}).encode()
 
 
-def malformed(message: str) -> Problem:
+def malformed(message: str) -> RequestError:
     """400: the body cannot be read at all."""
-    return Problem(400, "malformed", message)
+    return RequestError(400, "malformed", message)
 
 
-def invalid(message: str) -> Problem:
+def invalid(message: str) -> RequestError:
     """422: the body can be read, and asks for what there is not."""
-    return Problem(422, "invalid", message)
+    return RequestError(422, "invalid", message)
 
 
-def too_large(message: str) -> Problem:
+def too_large(message: str) -> RequestError:
     """413: more than this server takes."""
-    return Problem(413, "too_large", message)
+    return RequestError(413, "too_large", message)
 
 
-def not_found(what: str) -> Problem:
+def not_found(what: str) -> RequestError:
     """404: not there, or not this token's."""
-    return Problem(404, "not_found", f"There is no such {what}.")
+    return RequestError(404, "not_found", f"There is no such {what}.")
 
 
-def busy(retry_after_s: float) -> Problem:
+def busy(retry_after_s: float) -> RequestError:
     """429: the queue is full."""
     seconds = str(max(1, round(retry_after_s)))
-    return Problem(
+    return RequestError(
         429, "busy", "The server has too much to do. Try again later.", {"Retry-After": seconds}
     )
 
 
-def unavailable(retry_after_s: float = 2) -> Problem:
+def unavailable(retry_after_s: float = 2) -> RequestError:
     """503: what networks are kept in cannot be reached, or the server is stopping."""
-    return Problem(
+    return RequestError(
         503,
         "unavailable",
         "The store of networks cannot be reached. Try again later.",
@@ -70,6 +70,6 @@ def unavailable(retry_after_s: float = 2) -> Problem:
     )
 
 
-def late() -> Problem:
+def late() -> RequestError:
     """504: the deadline passed."""
-    return Problem(504, "deadline", "The request was not answered within its deadline.")
+    return RequestError(504, "deadline", "The request was not answered within its deadline.")

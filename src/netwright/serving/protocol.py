@@ -31,13 +31,14 @@ def protocol_with(limits: ServerLimits) -> type[asyncio.Protocol]:
     except ImportError:
         from uvicorn.protocols.http.h11_impl import H11Protocol as Base  # type: ignore[assignment]
 
-    class DeadlineProtocol(Base):  # type: ignore[misc,valid-type]
+    class DeadlineProtocol(Base):
         """A request's head must have come within `head_s`, its body within `body_s` or at a fair rate, and
         answers must be read; what does not get on is closed."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self._phase, self._timer = "", None
+            self._phase = ""
+            self._timer: asyncio.TimerHandle | None = None
             self._since, self._bytes = 0.0, 0
             self._write_timer: asyncio.TimerHandle | None = None
 

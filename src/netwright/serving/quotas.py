@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.tokens import Token
 
 _DAY_S = 86_400
@@ -38,7 +38,7 @@ class Quotas:
         """Count a request; those of a minute may come at once, later ones at the rate.
 
         Raises:
-            Problem: 429 if there were too many.
+            RequestError: 429 if there were too many.
         """
         if token.requests_per_minute is None:
             return
@@ -54,7 +54,7 @@ class Quotas:
         """Count bytes that were sent.
 
         Raises:
-            Problem: 429 if there were too many.
+            RequestError: 429 if there were too many.
         """
         used = self._of(token)
         if token.bytes_per_day is not None and used.bytes + count > token.bytes_per_day:
@@ -65,10 +65,13 @@ class Quotas:
         """Count parameters that are to be written.
 
         Raises:
-            Problem: 429 if there were too many.
+            RequestError: 429 if there were too many.
         """
         used = self._of(token)
-        if token.parameters_per_day is not None and used.parameters + count > token.parameters_per_day:
+        if (
+            token.parameters_per_day is not None
+            and used.parameters + count > token.parameters_per_day
+        ):
             raise _exceeded("parameters per day", self._until_tomorrow())
         used.parameters += count
 
@@ -88,8 +91,8 @@ class Quotas:
         return _DAY_S - self._clock() % _DAY_S
 
 
-def _exceeded(what: str, seconds: float) -> Problem:
-    return Problem(
+def _exceeded(what: str, seconds: float) -> RequestError:
+    return RequestError(
         429,
         "quota",
         f"The quota of this token is used up: {what}.",

@@ -18,16 +18,16 @@ def architecture_of(record: Any, served: Served) -> Architecture:
     """The architecture that a record names; options that are left out are those of the hypernetwork's own child.
 
     Raises:
-        Problem: If there is none such, or it takes other inputs or gives other outputs.
+        RequestError: If there is none such, or it takes other inputs or gives other outputs.
     """
     own = to_record(served.architecture)
     if not isinstance(record, dict) or not record:
-        raise invalid("`condition.architecture` must be an object such as a hypernetwork's `child`.")
+        raise invalid(
+            "`condition.architecture` must be an object such as a hypernetwork's `child`."
+        )
     family = record.get("family", own["family"])
     if family not in ARCHITECTURES:
-        raise invalid(
-            f"`condition.architecture.family` must be one of {sorted(ARCHITECTURES)}."
-        )
+        raise invalid(f"`condition.architecture.family` must be one of {sorted(ARCHITECTURES)}.")
     if not all(_is_option(value) for value in record.values()):
         raise invalid(
             "Options of `condition.architecture` must be texts, whole numbers from 0, or lists of at most "
@@ -45,17 +45,17 @@ def architecture_of(record: Any, served: Served) -> Architecture:
     if architecture.input_shape != served.architecture.input_shape or _outputs(
         architecture
     ) != _outputs(served.architecture):
-        raise invalid("`condition.architecture` must take the inputs and give the outputs of `child`.")
+        raise invalid(
+            "`condition.architecture` must take the inputs and give the outputs of `child`."
+        )
     return architecture
 
 
-def check_network_cost(
-    cost: Cost, served: Served, examples: int, limits: ServerLimits
-) -> None:
+def check_network_cost(cost: Cost, served: Served, examples: int, limits: ServerLimits) -> None:
     """Refuse networks that are too large, by arithmetic alone.
 
     Raises:
-        Problem: 413 if it has too many parameters, or examples would not fit through it.
+        RequestError: 413 if it has too many parameters, or examples would not fit through it.
     """
     most = max(limits.parameters, served.cost.parameters)
     if cost.parameters > most:
@@ -67,7 +67,7 @@ def check_activations(cost: Cost, rows: int, limits: ServerLimits) -> None:
     """Refuse more rows than a network can be run on at once.
 
     Raises:
-        Problem: 413 if there are more.
+        RequestError: 413 if there are more.
     """
     each = cost.activation_bytes
     if rows * each > limits.activation_bytes:

@@ -11,7 +11,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 T = TypeVar("T")
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
@@ -19,7 +19,7 @@ def header_of(scope: MutableMapping[str, Any], name: bytes) -> str:
     """A header's value, "" if it is not there.
 
     Raises:
-        Problem: 400 if it comes twice: two readers could take different ones.
+        RequestError: 400 if it comes twice: two readers could take different ones.
     """
     found = [value for key, value in scope["headers"] if key == name]
     if len(found) > 1:
@@ -36,8 +36,8 @@ async def body_of(scope: MutableMapping[str, Any], receive: Receive, most: int) 
     """The whole body.
 
     Raises:
-        Problem: 413 if it is longer than allowed, whether that is declared or found out.
-        ClientGone: If the client goes before it has sent all.
+        RequestError: 413 if it is longer than allowed, whether that is declared or found out.
+        ClientGoneError: If the client goes before it has sent all.
     """
     declared = header_of(scope, b"content-length")
     if declared.isdigit() and int(declared[:20]) > most:
@@ -51,7 +51,7 @@ async def body_of(scope: MutableMapping[str, Any], receive: Receive, most: int) 
     parts, length = [], 0
     while True:
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientGoneError
         part = message.get("body", b"")
         length += len(part)
         if length > most:
@@ -66,7 +66,7 @@ def seconds_of(scope: MutableMapping[str, Any], limits: ServerLimits) -> float:
     """Within how many seconds an answer is wanted: header `Deadline-Ms`, or the server's own bound.
 
     Raises:
-        Problem: 422 if the header is no whole number of milliseconds.
+        RequestError: 422 if the header is no whole number of milliseconds.
     """
     given = header_of(scope, b"deadline-ms")
     if not given:
@@ -76,27 +76,30 @@ def seconds_of(scope: MutableMapping[str, Any], limits: ServerLimits) -> float:
     return min(limits.request_s, int(given) / 1000)
 
 
-async def while_wanted(
-    work: Coroutine[Any, Any, T], receive: Receive, seconds: float
-) -> T:
+async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
     """The result of some work, which is given up when the client goes or time is over.
 
     Args:
         work: What is done.
-        receive: Of the request, its body read.
+        receive: Of the request; what is left of its body is not kept.
         seconds: How long it may take.
 
     Raises:
-        ClientGone: If the client has gone.
-        Problem: 504 if time is over.
+        ClientGoneError: If the client has gone.
+        RequestError: 504 if time is over.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ClientGone if gone.done() else late()
+        raise ClientGoneError if gone.done() else late()
     finally:
         gone.cancel()
         task.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

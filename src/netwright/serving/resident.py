@@ -82,7 +82,7 @@ class Predicted:
     milliseconds: float
 
 
-class Gone(Exception):
+class EvictedError(Exception):
     """A network gave way between a request's coming and its turn: it is to be read again."""
 
 
@@ -115,7 +115,7 @@ class ResidentNetworks:
 
     @torch.no_grad()
     def predict(self, jobs: Sequence[PredictionJob]) -> list[Predicted | Exception]:
-        """Outputs for each job, those of one architecture in one call; `Gone` for networks that are not there."""
+        """Outputs for each job, those of one architecture in one call; `EvictedError` for networks that are not there."""
         groups: dict[Architecture, list[int]] = {}
         for place, job in enumerate(jobs):
             groups.setdefault(job.facts.architecture, []).append(place)
@@ -124,7 +124,7 @@ class ResidentNetworks:
             started = time.perf_counter()
             bank = self._put([jobs[place] for place in places], architecture)
             there = [place for place in places if jobs[place].facts.key in bank]
-            found.update((place, Gone()) for place in places)
+            found.update((place, EvictedError()) for place in places)
             if not there:
                 continue
             outputs = self._run(bank, [jobs[place] for place in there])
@@ -164,8 +164,8 @@ class ResidentNetworks:
         if new:
             names = bank.child.space.names
             gone = bank.add(new, {n: torch.cat([v[n] for v in new.values()]) for n in names})
-            for key in gone:
-                self._there.pop(key, None)  # type: ignore[call-overload]
+            for old in gone:
+                self._there.pop(old, None)  # type: ignore[call-overload]
         return bank
 
     def _run(
@@ -190,6 +190,8 @@ class ResidentNetworks:
             bank = self._banks[facts.architecture]
             bank.remove([key])
             left -= bank.bytes_of_one
-        self._banks = {architecture: bank for architecture, bank in self._banks.items() if len(bank)}
+        self._banks = {
+            architecture: bank for architecture, bank in self._banks.items() if len(bank)
+        }
         for bank in self._banks.values():
             bank.compact()

@@ -3,15 +3,12 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Any, TypeVar
 
-from starlette.datastructures import UploadFile
-from starlette.requests import Request
 from starlette.responses import Response
 
 from netwright.generated import condition_digest
@@ -23,9 +20,11 @@ from netwright.serving.answers import (
     outputs_answer,
 )
 from netwright.serving.conditions import Asked, asked_of, inputs_of
-from netwright.serving.exports import FORMATS, exported
+from netwright.serving.exports import FORMATS, Exporter
+from netwright.serving.forms import form_of
 from netwright.serving.pictures import support_of_pictures
-from netwright.serving.problems import Problem, invalid, malformed, not_found
+from netwright.serving.problems import RequestError, invalid, not_found
+from netwright.serving.queries import idempotency_key_of, query_of, whole_of
 from netwright.serving.quotas import Quotas
 from netwright.serving.requested import check_activations
 from netwright.serving.requests import (
@@ -41,6 +40,7 @@ from netwright.serving.strict import array_of, only_keys, parse_object
 from netwright.serving.tensors import condition_of_tensors
 from netwright.serving.tokens import Token
 
+T = TypeVar("T")
 # Longer bodies are read in a thread, so that others are not kept waiting.
 _LONG = 50_000
 _MOST_LISTED = 1_000
@@ -81,12 +81,12 @@ class Routes:
         self.service, self.quotas = service, quotas
         self.limits = service.limits
         self._reading = ThreadPoolExecutor(1, "netwright-read")
-        self._exporting = ThreadPoolExecutor(1, "netwright-export")
+        self.exporter = Exporter()
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let threads and processes go."""
         self._reading.shutdown()
-        self._exporting.shutdown()
+        self.exporter.close()
 
     async def hypernetworks(self, call: Call) -> Response:
         """GET /v1/hypernetworks."""
@@ -97,7 +97,7 @@ class Routes:
         """POST /v1/networks."""
         seconds = seconds_of(call.scope, self.limits)
         deadline = time.monotonic() + seconds
-        key = _idempotency_key(call.scope)
+        key = idempotency_key_of(call.scope)
         body = await self._body(call)
         asked = await self._asked(call, body)
         with self._paid(call.token, asked.cost.parameters):
@@ -150,14 +150,18 @@ class Routes:
         assert written.outputs is not None
         preparation = served.hypernetwork.preparation
         return outputs_answer(
-            written.outputs, asked.labels, preparation, written.milliseconds, binary=_wants_npy(call)
+            written.outputs,
+            asked.labels,
+            preparation,
+            written.milliseconds,
+            binary=_wants_npy(call),
         )
 
     async def networks(self, call: Call) -> Response:
         """GET /v1/networks."""
-        query = _query_of(call.scope, ("limit", "after"))
-        limit = _whole_of(query, "limit", 100, 1, _MOST_LISTED)
-        after = _whole_of(query, "after", 0, 0, 2**62)
+        query = query_of(call.scope, ("limit", "after"))
+        limit = whole_of(query, "limit", 100, 1, _MOST_LISTED)
+        after = whole_of(query, "after", 0, 0, 2**62)
         entries = await self.service.store.ask(
             lambda r: r.list(owner=call.owner, limit=limit, after=after)
         )
@@ -172,19 +176,16 @@ class Routes:
 
     async def export(self, call: Call) -> Response:
         """GET /v1/networks/{id}/export."""
-        query = _query_of(call.scope, ("format",))
+        query = query_of(call.scope, ("format",))
         name = query.get("format", "onnx")
         if name not in FORMATS:
             raise invalid(f"`format` must be one of {sorted(FORMATS)}.")
         network_id = _id_of(call)
         seconds = seconds_of(call.scope, self.limits)
-        network = await self.service.store.ask(lambda r: r.get(network_id, owner=call.owner))
-        data, chosen = await asyncio.wait_for(
-            asyncio.get_running_loop().run_in_executor(
-                self._exporting, partial(exported, network, name)
-            ),
-            seconds,
-        )
+        files = await self.service.store.ask(lambda r: r.files(network_id, owner=call.owner))
+        work = self.exporter.export(files, name, seconds)
+        data = await while_wanted(work, call.receive, seconds)
+        chosen = FORMATS[name]
         # The id is one of the registry's: nothing of it could end the header.
         headers = {"Content-Disposition": f'attachment; filename="{network_id}{chosen.ending}"'}
         return Response(data, 200, headers, chosen.media_type)
@@ -221,11 +222,11 @@ class Routes:
             condition, labels = record.get("condition"), record.get("labels")
             served = self.service.hypernetwork(record.get("hypernetwork"))
         elif media_type == SAFETENSORS:
-            query = _query_of(call.scope, ("hypernetwork",))
+            query = query_of(call.scope, ("hypernetwork",))
             condition, labels = await self._read(partial(condition_of_tensors, body)), None
             served = self.service.hypernetwork(query.get("hypernetwork"))
         elif media_type == "multipart/form-data":
-            name, classes = await self._form(call.scope, body)
+            name, classes = await form_of(call.scope, body, self.limits.pictures)
             served = self.service.hypernetwork(name)
             shape = served.reader.x if served.reader is not None else ()
             x, y = await self._read(partial(support_of_pictures, classes, shape, self.limits))
@@ -235,43 +236,12 @@ class Routes:
         ask = partial(asked_of, served, condition, labels, self.limits)
         return await self._read(ask) if len(body) > _LONG else ask()
 
-    async def _form(
-        self, scope: MutableMapping[str, Any], body: bytes
-    ) -> tuple[Any, dict[str, list[bytes]]]:
-        """The hypernetwork's name and files by class."""
-        sent = False
-
-        async def receive() -> MutableMapping[str, Any]:
-            nonlocal sent
-            sent, was = True, sent
-            return {"type": "http.request", "body": b"" if was else body, "more_body": False}
-
-        request = Request(scope, receive)
-        name: Any = None
-        classes: dict[str, list[bytes]] = {}
-        try:
-            form = await request.form(max_files=self.limits.pictures, max_fields=4)
-        # Whatever the parser makes of boundaries and encodings that are none.
-        except Exception:
-            raise malformed("The form cannot be read, or has too many parts.") from None
-        try:
-            for key, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    classes.setdefault(key, []).append(await value.read())
-                elif key == "hypernetwork" and name is None:
-                    name = value
-                else:
-                    raise invalid("The form must have the field `hypernetwork`, and files alone.")
-        finally:
-            await form.close()
-        return name, classes
-
     async def _parsed(self, body: bytes) -> dict[str, Any]:
         if len(body) <= _LONG:
             return parse_object(body)
         return await self._read(partial(parse_object, body))
 
-    async def _read(self, work: Any) -> Any:
+    async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
     def _paid(self, token: Token, parameters: int) -> "_Paid":
@@ -303,37 +273,10 @@ def _wants_npy(call: Call) -> bool:
     return header_of(call.scope, b"accept") == NPY
 
 
-def _wrong_media_type(*expected: str) -> Problem:
-    return Problem(
+def _wrong_media_type(*expected: str) -> RequestError:
+    return RequestError(
         415, "media_type", f"The content type must be one of: {', '.join(expected)}."
     )
-
-
-def _query_of(scope: MutableMapping[str, Any], known: tuple[str, ...]) -> dict[str, str]:
-    try:
-        query = scope["query_string"].decode("ascii")
-        found = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=10)
-    except ValueError:
-        raise malformed("The query cannot be read.") from None
-    if not found.keys() <= set(known) or any(len(values) > 1 for values in found.values()):
-        raise invalid(f"The query may have each of {list(known)} once, and nothing else.")
-    return {name: values[0] for name, values in found.items()}
-
-
-def _whole_of(query: dict[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise invalid(f"`{name}` must be a whole number from {least} to {most}.")
-    return int(text)
-
-
-def _idempotency_key(scope: MutableMapping[str, Any]) -> str:
-    key = header_of(scope, b"idempotency-key")
-    if key and not (key.isascii() and key.isprintable() and len(key) <= 200):
-        raise invalid("`Idempotency-Key` must be at most 200 printable ASCII characters.")
-    return key
 
 
 def _digest_of(asked: Asked) -> str:

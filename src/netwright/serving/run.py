@@ -11,7 +11,6 @@ from typing import Any
 import uvicorn
 
 from netwright.serving.gate import App
-from netwright.serving.limits import ServerLimits
 from netwright.serving.protocol import protocol_with
 from netwright.serving.service import Service
 

@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from netwright.serving.problems import Problem
+from netwright.serving.problems import RequestError
 from netwright.serving.requests import header_of
 
 # The page runs networks by WebAssembly, compiled from files of this server alone.
@@ -45,14 +45,14 @@ def check_place(scope: MutableMapping[str, Any], *, loopback_only: bool) -> None
     this machine (DNS rebinding) is told from it by the name.
 
     Raises:
-        Problem: 403 if the request is one.
+        RequestError: 403 if the request is one.
     """
     host = header_of(scope, b"host").lower()
     if loopback_only and not is_loopback(_name_of(host)):
-        raise Problem(403, "host", "Without tokens only names of this machine are answered.")
+        raise RequestError(403, "host", "Without tokens only names of this machine are answered.")
     origin = header_of(scope, b"origin").lower()
     if origin and origin not in (f"http://{host}", f"https://{host}"):
-        raise Problem(403, "origin", "Pages of other sites cannot use this server.")
+        raise RequestError(403, "origin", "Pages of other sites cannot use this server.")
 
 
 def _name_of(host: str) -> str:

@@ -17,10 +17,10 @@ from netwright.serving.conditions import Asked
 from netwright.serving.generation import GenerationJob, NetworkWriter, Written
 from netwright.serving.limits import ServerLimits
 from netwright.serving.metrics import Metrics
-from netwright.serving.problems import Problem, not_found, unavailable
+from netwright.serving.problems import RequestError, not_found, unavailable
 from netwright.serving.resident import (
+    EvictedError,
     Facts,
-    Gone,
     Key,
     Numbers,
     Predicted,
@@ -34,6 +34,8 @@ from netwright.serving.store import KeepJob, Store
 # Rows that weigh as much as one request.
 _ROWS = 64
 _TRIES = 5
+# Networks that were removed last, so that none comes back by a request that was under way.
+_REMEMBERED = 10_000
 # Of networks that were written or read and have not been run yet.
 _NEW_BYTES = 64_000_000
 
@@ -69,19 +71,21 @@ class Service:
         self.draining = False
         self._torch = ThreadPoolExecutor(1, "netwright-torch")
         self._writer = NetworkWriter()
-        together = {
-            "max_batch": self.limits.max_batch,
-            "max_delay_s": self.limits.max_delay_s,
-            "max_queue": self.limits.max_queue,
-        }
+        batch, delay, queue = (
+            self.limits.max_batch,
+            self.limits.max_delay_s,
+            self.limits.max_queue,
+        )
         self.writing: Batcher[GenerationJob, Written] = Batcher(
-            self._writer.write, self._torch, **together
-        )  # type: ignore[arg-type]
+            self._writer.write, self._torch, max_batch=batch, max_delay_s=delay, max_queue=queue
+        )
         self.running: Batcher[PredictionJob, Predicted] = Batcher(
-            self.resident.predict, self._torch, weigh=lambda job: 1 + len(job.x) // _ROWS, **together
-        )  # type: ignore[arg-type]
+            self.resident.predict, self._torch, max_batch=batch, max_delay_s=delay, max_queue=queue,
+            weigh=lambda job: 1 + len(job.x) // _ROWS,
+        )  # fmt: skip
         self._new: OrderedDict[Key, tuple[Facts, Numbers]] = OrderedDict()
         self._new_bytes = 0
+        self._removed: OrderedDict[Key, None] = OrderedDict()
         self._under_way: dict[Key, asyncio.Future[None]] = {}
         self._ready_at, self._is_ready = 0.0, False
         self._watch()
@@ -90,7 +94,7 @@ class Service:
         """By name.
 
         Raises:
-            Problem: 404 if there is none.
+            RequestError: 404 if there is none.
         """
         found = self.served.get(name) if isinstance(name, str) else None
         if found is None:
@@ -113,7 +117,7 @@ class Service:
             What is known of it, and whether it was there already.
 
         Raises:
-            Problem: If it cannot be written or kept.
+            RequestError: If it cannot be written or kept.
         """
         if not idempotency_key:
             key = (owner, secrets.token_hex(12))
@@ -127,7 +131,7 @@ class Service:
             entry = await self._entry_or_none(key)
             if entry is not None:
                 if entry.about.get("request") != request:
-                    raise Problem(
+                    raise RequestError(
                         409, "idempotency", "The idempotency key was used for another request."
                     )
                 return entry, True
@@ -140,11 +144,9 @@ class Service:
         """Write a network, run it on x, and keep nothing.
 
         Raises:
-            Problem: If it cannot be written or run.
+            RequestError: If it cannot be written or run.
         """
-        written = await self.writing.submit(
-            GenerationJob(asked, x), owner=owner, deadline=deadline
-        )
+        written = await self.writing.submit(GenerationJob(asked, x), owner=owner, deadline=deadline)
         self._count(asked.cost.parameters, len(x))
         return written
 
@@ -152,8 +154,10 @@ class Service:
         """All of a network but its numbers; read from the registry if it is not in memory.
 
         Raises:
-            Problem: 404 if the owner has none such, 503 if the registry cannot be reached.
+            RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
+        if key in self._removed:
+            raise not_found("network")
         new = self._new.get(key)
         found = self.resident.facts(key) or (new[0] if new else None)
         if found is not None:
@@ -167,7 +171,7 @@ class Service:
         """Outputs of a network.
 
         Raises:
-            Problem: If there are none, or not in time.
+            RequestError: If there are none, or not in time.
         """
         key = facts.key
         for _ in range(_TRIES):
@@ -175,11 +179,15 @@ class Service:
             job = PredictionJob(facts, x, new[1] if new else None)
             try:
                 predicted = await self.running.submit(job, owner=key[0], deadline=deadline)
-            except Gone:
+            except EvictedError:
                 await self.facts(key, deadline)
                 continue
             if new is not None:
                 self._let_go(key)
+            if key in self._removed:
+                # Removed while it was run, which may have put it back.
+                await self._forget(key)
+                raise not_found("network")
             self.metrics.rows.inc(len(x))
             return predicted
         raise unavailable()
@@ -188,21 +196,24 @@ class Service:
         """Forget a network, here and in the registry.
 
         Raises:
-            Problem: 404 if the owner has none such, 503 if the registry cannot be reached.
+            RequestError: 404 if the owner has none such, 503 if the registry cannot be reached.
         """
         await self.store.ask(lambda r: r.remove(key[1], owner=key[0]), changes=True)
+        self._removed[key] = None
+        while len(self._removed) > _REMEMBERED:
+            self._removed.popitem(last=False)
         self._let_go(key)
-        await asyncio.get_running_loop().run_in_executor(self._torch, self.resident.forget, key)
+        await self._forget(key)
 
     async def is_ready(self) -> bool:
         """Whether networks can be written and kept now; looked up at most once a second."""
-        if self.draining:
+        if self.draining or self.store.is_doubted:
             return False
         if time.monotonic() - self._ready_at > 1:
             try:
                 await self.store.ask(lambda registry: registry.check())
                 self._is_ready = True
-            except Problem:
+            except RequestError:
                 self._is_ready = False
             self._ready_at = time.monotonic()
         return self._is_ready
@@ -211,6 +222,9 @@ class Service:
         """Finish what is under way, and let the registry go."""
         self._torch.shutdown()
         self.store.close()
+
+    async def _forget(self, key: Key) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._torch, self.resident.forget, key)
 
     async def _create(
         self, asked: Asked, key: Key, deadline: float, about: dict[str, Any]
@@ -227,6 +241,10 @@ class Service:
         }
         keep = KeepJob(network, key, noted)
         entry = await self.store.keeping.submit(keep, owner=key[0], deadline=deadline)
+        if key in self._removed:
+            del self._removed[key]
+            # An idempotency key that made another network before.
+            await self._forget(key)
         self._remember(Facts.of(key, network, noted), numbers_of(network))
         self._count(entry.parameters, 0)
         return entry
@@ -234,7 +252,7 @@ class Service:
     async def _entry_or_none(self, key: Key) -> Entry | None:
         try:
             return await self.store.ask(lambda r: r.entry(key[1], owner=key[0]))
-        except Problem as problem:
+        except RequestError as problem:
             if problem.status == 404:
                 return None
             raise

@@ -44,8 +44,8 @@ def serve(
     """
     try:
         import fastapi  # noqa: F401 - imported to say which package is missing
-        import python_multipart  # noqa: F401
         import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(str(error.name), "serve", "A server") from None

@@ -19,13 +19,16 @@ from netwright.generated import GeneratedNetwork
 from netwright.registry import Entry, Registry
 from netwright.serving.batching import Batcher
 from netwright.serving.limits import ServerLimits
-from netwright.serving.problems import Problem, not_found, unavailable
+from netwright.serving.problems import RequestError, not_found, unavailable
 from netwright.serving.resident import Key
 
 R = TypeVar("R")
+T = TypeVar("T")
 _log = logging.getLogger("netwright.serving")
 # After a failure that is not a request's fault, for so long none is tried: each would wait for the same timeout.
 _REST_S = 0.5
+# After a network could not be kept, for so long the server says that it is not ready: reading alone may still work.
+_DOUBTED_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,23 @@ class Store:
             max_queue=limits.max_queue,
         )  # fmt: skip
         self._rests_until = 0.0
+        self._refused_at = -_DOUBTED_S
 
     async def ask(self, question: Callable[[Registry], R], *, changes: bool = False) -> R:
         """The answer of the registry to one question.
 
         Raises:
-            Problem: 404 or 503.
+            RequestError: 404 or 503.
         """
         executor = self._write if changes else self._read
         return await asyncio.get_running_loop().run_in_executor(
             executor, lambda: self._tried(lambda: question(self.registry))
         )
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether networks could not be kept a moment ago, and none has been since."""
+        return time.monotonic() - self._refused_at < _DOUBTED_S
 
     def close(self) -> None:
         """Finish what is under way."""
@@ -86,7 +95,12 @@ class Store:
                 about=[job.about for job in some],
             )
 
-        return self._each(jobs, keep)
+        kept = self._each(jobs, keep)
+        if any(isinstance(one, RequestError) and one.status == 503 for one in kept):
+            self._refused_at = time.monotonic()
+        else:
+            self._refused_at = -_DOUBTED_S
+        return kept
 
     def _load(self, keys: list[Key]) -> Sequence[GeneratedNetwork | Exception]:
         # Several requests may wait for one network.
@@ -96,21 +110,23 @@ class Store:
             owners, ids = [owner for owner, _ in some], [each for _, each in some]
             return self.registry.get_many(ids, owner=owners)
 
-        found = dict(zip(different, self._each(different, load), strict=True))
+        loaded = self._each(different, load)
+        found = dict(zip(different, loaded, strict=True))
         return [found[key] for key in keys]
 
-    def _each(self, items: list[Any], work: Callable[[list[Any]], list[R]]) -> list[R | Exception]:
+    def _each(self, items: list[T], work: Callable[[list[T]], list[R]]) -> list[R | Exception]:
         """The work on all items at once, or, if one of them spoils it, on each."""
         try:
-            return list(self._tried(lambda: work(items)))
-        except Problem as problem:
+            done: Sequence[R] = self._tried(lambda: work(items))
+            return [*done]
+        except RequestError as problem:
             if problem.status == 503 or len(items) == 1:
                 return [problem] * len(items)
         results: list[R | Exception] = []
         for item in items:
             try:
                 results += self._tried(lambda item=item: work([item]))  # type: ignore[misc]
-            except Problem as problem:
+            except RequestError as problem:
                 results.append(problem)
         return results
 
@@ -127,10 +143,10 @@ class Store:
             raise not_found("network") from None
         except ArtifactError as error:
             _log.error("%s", error)
-            raise Problem(500, "damaged", "The network is damaged where it is kept.") from None
+            raise RequestError(500, "damaged", "The network is damaged where it is kept.") from None
         except RegistryError as error:
             _log.warning("%s", error)
-            raise Problem(409, "conflict", "The id is another network's.") from None
+            raise RequestError(409, "conflict", "The id is another network's.") from None
         except NetwrightError as error:
             _log.error("%s", error)
-            raise Problem(500, "internal", "The server failed.") from None
+            raise RequestError(500, "internal", "The server failed.") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netwright.serving.problems import Problem, invalid, malformed, too_large
+from netwright.serving.problems import RequestError, invalid, malformed, too_large
 
 MOST_AXES = 5
 _MAGIC = b"\x93NUMPY\x01\x00"
@@ -22,7 +22,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """A JSON object, by the letter: no NaN, no key twice.
 
     Raises:
-        Problem: 400 if it is none.
+        RequestError: 400 if it is none.
     """
     try:
         value = json.loads(
@@ -40,7 +40,7 @@ def only_keys(value: Any, known: Iterable[str], name: str) -> dict[str, Any]:
     """An object without other keys than these.
 
     Raises:
-        Problem: 422 if it is none.
+        RequestError: 422 if it is none.
     """
     known = list(known)
     if not isinstance(value, dict) or not value.keys() <= set(known):
@@ -52,7 +52,7 @@ def text_of(value: Any, name: str, most: int) -> str:
     """A text of at most so many characters, none of which is a control character.
 
     Raises:
-        Problem: 422 if it is none.
+        RequestError: 422 if it is none.
     """
     if (
         not isinstance(value, str)
@@ -68,7 +68,7 @@ def texts_of(value: Any, name: str, most: int, each: int = 200) -> list[str]:
     """A list of different texts.
 
     Raises:
-        Problem: 422 if it is none.
+        RequestError: 422 if it is none.
     """
     if not isinstance(value, list) or len(value) > most:
         raise invalid(f"`{name}` must be a list of at most {most:,} texts.")
@@ -82,7 +82,7 @@ def numbers_of(value: Any, name: str) -> np.ndarray:
     """Nested lists of numbers, of one shape, as float32.
 
     Raises:
-        Problem: 422 if they are ragged, empty, not numbers or not finite in float32.
+        RequestError: 422 if they are ragged, empty, not numbers or not finite in float32.
     """
     shape: list[int] = []
     level: list[Any] = [value]
@@ -107,7 +107,7 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     """Real numbers as float32.
 
     Raises:
-        Problem: 422 if one is not finite, or too large for float32.
+        RequestError: 422 if one is not finite, or too large for float32.
     """
     # NaN fails the comparison too.
     if not (np.abs(values) <= _FLOAT32_MAX).all():
@@ -119,7 +119,7 @@ def array_of(data: bytes, name: str) -> np.ndarray:
     """A `.npy` file of real numbers as float32; its header is checked before anything is allocated.
 
     Raises:
-        Problem: 400 if it is none, 422 if a number is not finite.
+        RequestError: 400 if it is none, 422 if a number is not finite.
     """
     expected = "expected a .npy file of version 1.0, float32 or float64, in C order"
     if not data.startswith(_MAGIC) or len(data) < 10:
@@ -145,7 +145,7 @@ def check_length(count: int, most: int, what: str) -> None:
     """Refuse more than the server takes.
 
     Raises:
-        Problem: 413 if there are more.
+        RequestError: 413 if there are more.
     """
     if count > most:
         raise too_large(f"There are too many {what}, expected at most {most:,}.")
@@ -177,5 +177,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _not_finite(name: str) -> Problem:
+def _not_finite(name: str) -> RequestError:
     return invalid(f"`{name}` must be finite numbers that float32 can hold.")

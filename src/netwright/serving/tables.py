@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -23,12 +23,17 @@ from starlette.responses import Response
 
 from netwright.errors import MissingExtraError, NetwrightError
 from netwright.serving.answers import json_answer
-from netwright.serving.problems import Problem, busy, invalid, malformed, not_found, too_large
+from netwright.serving.exports import FORMATS
+from netwright.serving.problems import (
+    RequestError,
+    busy,
+    invalid,
+    malformed,
+    not_found,
+    too_large,
+)
 from netwright.serving.tokens import NOBODY
 from netwright.serving.told import answers
-
-if TYPE_CHECKING:
-    from netwright.estimators import NetwrightClassifier
 
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 5_000_000, 4_096, 200
 # A header line or a number of lines beyond these is refused before anything is parsed.
@@ -36,11 +41,8 @@ _MOST_COMMAS, _MOST_LINES = 1_000, 50_000
 _FOLDS = 5
 # Tables that are worked on and wait; networks that are kept for whoever asked for them.
 _MOST_WAITING, _MOST_KEPT = 3, 32
-_MEDIA_TYPES = {
-    "onnx": "application/octet-stream",
-    "c": "text/x-c; charset=utf-8",
-    "npz": "application/octet-stream",
-}
+_FORMATS = ("onnx", "c", "numpy", "safetensors")
+_EXPORT_S = 30.0
 _FORM = {
     "multipart/form-data": {
         "schema": {
@@ -57,13 +59,13 @@ _FORM = {
 _FORMAT = {
     "name": "format",
     "in": "query",
-    "schema": {"type": "string", "enum": sorted(_MEDIA_TYPES), "default": "onnx"},
+    "schema": {"type": "string", "enum": list(_FORMATS), "default": "onnx"},
 }
 T = TypeVar("T")
 
 
 def tables_router() -> APIRouter:
-    """`POST /tables`: multipart with `file` and `target`; `GET /tables/{id}/export?format=onnx|c|npz`."""
+    """`POST /tables`: multipart with `file` and `target`; `GET /tables/{id}/export?format=onnx|c|numpy|safetensors`."""
     router = APIRouter()
     desk = _Desk()
 
@@ -84,19 +86,20 @@ def tables_router() -> APIRouter:
         "/tables/{table_id}/export",
         summary="The network of a table as a file",
         response_class=Response,
-        responses=answers(200, "The file", 404, 422, 501, media_type=_MEDIA_TYPES["onnx"]),
+        responses=answers(200, "The file", 404, 422, 501, media_type=FORMATS["onnx"].media_type),
         openapi_extra={"parameters": [_FORMAT]},
     )
     async def export(table_id: str, request: Request) -> Response:
-        chosen = request.query_params.get("format", "onnx")
-        if chosen not in _MEDIA_TYPES:
-            raise invalid(f"`format` must be one of {sorted(_MEDIA_TYPES)}.")
-        classifier = desk.kept.get((_owner(request), table_id))
-        if classifier is None:
+        name = request.query_params.get("format", "onnx")
+        if name not in _FORMATS:
+            raise invalid(f"`format` must be one of {list(_FORMATS)}.")
+        files = desk.kept.get((_owner(request), table_id))
+        if files is None:
             raise not_found("table")
-        content = await desk.do(partial(_exported, classifier, chosen))
-        headers = {"Content-Disposition": f'attachment; filename="table.{chosen}"'}
-        return Response(content, 200, headers, _MEDIA_TYPES[chosen])
+        content = await request.app.state.exporter.export(files, name, _EXPORT_S)
+        chosen = FORMATS[name]
+        headers = {"Content-Disposition": f'attachment; filename="table{chosen.ending}"'}
+        return Response(content, 200, headers, chosen.media_type)
 
     return router
 
@@ -105,7 +108,7 @@ class _Desk:
     """Works on one table at a time, in a thread of its own, and keeps the newest networks in memory."""
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[tuple[str, str], NetwrightClassifier] = OrderedDict()
+        self.kept: OrderedDict[tuple[str, str], dict[str, bytes]] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, "netwright-tables")
         self._waiting = 0
         self._lock = threading.Lock()
@@ -114,17 +117,17 @@ class _Desk:
         """The result of some work, after what came before; what the library refuses becomes an answer.
 
         Raises:
-            Problem: If too much waits, or the work cannot be done.
+            RequestError: If too much waits, or the work cannot be done.
         """
         if self._waiting >= _MOST_WAITING:
             raise busy(10)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except Problem:
+        except RequestError:
             raise
         except MissingExtraError:
-            raise Problem(501, "not_installed", "This server cannot read tables.") from None
+            raise RequestError(501, "not_installed", "This server cannot read tables.") from None
         except NetwrightError as error:
             raise invalid(str(error)) from None
         finally:
@@ -156,10 +159,10 @@ class _Desk:
         started = time.perf_counter()
         classifier = NetwrightClassifier().fit_columns(columns, y, target=target)
         milliseconds = 1000 * (time.perf_counter() - started)
-        table_id = self._keep(owner, classifier)
         own = next(each for each in found if each.learner == OWN)
         codes = np.unique(y, return_inverse=True)[1]
         network = classifier.to_network()
+        table_id = self._keep(owner, network.files(indent=None))
         return {
             "id": table_id,
             "rows": len(y),
@@ -181,13 +184,13 @@ class _Desk:
             "parameters": network.size,
             "bytes": 4 * network.size,
             "milliseconds": round(milliseconds, 3),
-            "formats": list(_MEDIA_TYPES),
+            "formats": list(_FORMATS),
         }
 
-    def _keep(self, owner: str, classifier: "NetwrightClassifier") -> str:
+    def _keep(self, owner: str, files: dict[str, bytes]) -> str:
         table_id = secrets.token_hex(12)
         with self._lock:
-            self.kept[owner, table_id] = classifier
+            self.kept[owner, table_id] = files
             while len(self.kept) > _MOST_KEPT:
                 self.kept.popitem(last=False)
         return table_id
@@ -197,16 +200,16 @@ async def _form(request: Request) -> tuple[str, bytes]:
     """The target's name and the file.
 
     Raises:
-        Problem: If one is missing, or the file is too large.
+        RequestError: If one is missing, or the file is too large.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > MOST_BYTES + 10_000:
         raise _too_long()
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise Problem(415, "media_type", "The content type must be multipart/form-data.")
+        raise RequestError(415, "media_type", "The content type must be multipart/form-data.")
     try:
         form = await request.form(max_files=1, max_fields=1)
-    except Problem:
+    except RequestError:
         raise
     # What the parser makes of boundaries and encodings that are none.
     except (MultiPartException, Exception):
@@ -231,11 +234,6 @@ def _check_size(content: bytes) -> None:
         raise too_large(f"The table has too many rows, expected at most {MOST_ROWS:,}.")
 
 
-def _exported(classifier: "NetwrightClassifier", ending: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
-        return classifier.export(Path(folder) / f"table.{ending}").read_bytes()
-
-
 def _owner(request: Request) -> str:
     return str(request.scope.get("netwright.token", NOBODY).name)
 
@@ -244,7 +242,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _too_long() -> Problem:
+def _too_long() -> RequestError:
     return too_large(f"The file is too long, expected at most {MOST_BYTES:,} bytes.")
 
 

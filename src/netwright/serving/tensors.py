@@ -17,7 +17,7 @@ def condition_of_tensors(data: bytes) -> dict[str, Any]:
     """A condition as it is in JSON, with arrays in place of lists.
 
     Raises:
-        Problem: 400 if the bytes are no safetensors, 422 if a tensor is of another kind than is read.
+        RequestError: 400 if the bytes are no safetensors, 422 if a tensor is of another kind than is read.
     """
     try:
         tensors = tensors_from_bytes(data)

@@ -110,11 +110,26 @@ class TableWriter(Writer):
             "branches": self.branches,
         }
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], *, child: Child | None = None) -> "TableWriter":
+        """An untrained one as described.
+
+        Raises:
+            RunError: If the record is of another kind of writer, or it is to write a child of the user's own.
+        """
+        options = dict(record)
+        if options.pop("writer", None) != "table" or child is not None:
+            raise RunError(
+                "The record is of another kind of writer, expected one for tables, and no child of your own. Use "
+                "`netwright.training.load_writer`."
+            )
+        return cls(**options)
+
     def of_width(self, hidden: int) -> "TableWriter":
         """The same hypernetwork, with the same learned numbers, writing children of other widths."""
         other = TableWriter(size=self.size, hidden=hidden, depth=self.depth, branches=self.branches)
         other.to(self.trust).load_state_dict(self.state_dict())
-        other.run_digest = self.run_digest
+        other.run_digest, other.run_folder, other.run = self.run_digest, self.run_folder, self.run
         return other
 
     def network_of(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from netwright.architectures import MLP, Architecture, Conv
+from netwright.artifacts import understood
 from netwright.child import Child
 from netwright.conditioners import Architecture as ReadsArchitecture
 from netwright.conditioners import Compose, Conditioner, Context, Description, Examples
@@ -19,6 +20,7 @@ from netwright.hypernetwork import Hypernetwork
 from netwright.learners.records import writer_from_record
 from netwright.rng import derive_seed
 from netwright.runs import Run
+from netwright.saved import is_saved, read_pretrained
 from netwright.tasks import FAMILIES, TaskFamily, TaskShape
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.state import load_weights
@@ -256,9 +258,9 @@ def load_writer(
     """A trained hypernetwork, or a rival of one, and the record of its run, from a run folder.
 
     Args:
-        folder: A run folder.
+        folder: A run folder, or what `Writer.save_pretrained` made of one.
         child: What it writes, for children that are modules of the user's own.
-        weights: `best` by validation, or `last`.
+        weights: `best` by validation, or `last`; of a saved folder what is in it.
 
     Raises:
         ArtifactError: If there is no checkpoint, or it is damaged, newer, or of another kind.
@@ -271,23 +273,39 @@ def load_writer(
         raise ArtifactError(
             f"{folder} is not a folder, expected a run folder that `netwright train` made."
         )
-    if (folder / "manifest.json").exists() and not (folder / "checkpoints").exists():
-        raise ArtifactError(
-            f"{folder} is a saved network or a single checkpoint, expected a run folder. "
-            "Give the folder that holds `checkpoints/`."
-        )
+    if is_saved(folder):
+        return _saved(folder, child, weights)
     checkpoints = Checkpoints(folder)
     checkpoint = checkpoints.newest()
-    run = Run.from_json(checkpoint.files["run.json"], name=f"run record in {checkpoint.path}")
-    best = checkpoint.best_step
+    run = Run.from_json(
+        checkpoint.files.get("run.json", b""), name=f"run record in {checkpoint.path}"
+    )
+    with understood(str(checkpoint.path)):
+        best = checkpoint.best_step
     if weights == "best" and best >= 0 and best != checkpoint.step:
         checkpoint = checkpoints.read(best)
-    with seeded_weights(run.training.seed):
+    with seeded_weights(run.training.seed), understood(str(checkpoint.path)):
         writer = writer_from_record(run.hypernetwork, child=child)
-    load_weights(writer, checkpoint.files, str(checkpoint.path))
-    writer.run_digest, writer.run_folder = run.digest, str(folder)
-    writer.preparation = json.loads(checkpoint.files["preparation.json"])
+        load_weights(writer, checkpoint.files, str(checkpoint.path))
+        writer.preparation = json.loads(checkpoint.files["preparation.json"])
+    writer.run, writer.run_digest, writer.run_folder = run, run.digest, str(folder)
     return writer.eval(), run
+
+
+def _saved(folder: Path, child: Child | None, weights: str) -> tuple[Writer, Run]:
+    """What `Writer.save_pretrained` made of a run."""
+    saved = read_pretrained(folder)
+    if saved.run is None:
+        raise RunError(
+            f"{folder} was saved without the record of a run, expected one: no command knows its tasks. Use "
+            "`Hypernetwork.from_pretrained` from Python."
+        )
+    if weights != "best":
+        raise RunError(f"{folder} holds one set of weights, expected no `--weights`. Leave it out.")
+    with torch.random.fork_rng(devices=[]), understood(str(folder)):
+        writer = writer_from_record(saved.record, child=child)
+        saved.fill(writer)
+    return writer, saved.run
 
 
 def _hypernetwork(writer: Writer, name: str) -> Hypernetwork:

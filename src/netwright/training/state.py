@@ -78,9 +78,12 @@ def load_weights(
     Raises:
         ArtifactError: If the weights are of another hypernetwork.
     """
-    tensors = tensors_from_bytes(files[file])
+    tensors = tensors_from_bytes(files.get(file, b""), f"{file} in {name}")
     own = hypernetwork.state_dict()
-    if own.keys() != tensors.keys() or any(own[n].shape != t.shape for n, t in tensors.items()):
+    if own.keys() != tensors.keys() or any(
+        own[n].shape != t.shape or own[n].is_floating_point() != t.is_floating_point()
+        for n, t in tensors.items()
+    ):
         raise ArtifactError(
             f"The weights in {name} are of another hypernetwork, expected {len(own)} tensors of the "
             "same names and shapes. Build it from the run record beside them."

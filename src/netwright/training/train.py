@@ -439,7 +439,7 @@ class _Training:
             load_weights(self.hypernetwork, best.files, str(best.path))
         elif self.best_weights is not None:
             self.hypernetwork.load_state_dict(self.best_weights)
-        self.hypernetwork.run_digest = self.run.digest
+        self.hypernetwork.run, self.hypernetwork.run_digest = self.run, self.run.digest
         self.hypernetwork.run_folder = "" if self.folder is None else str(self.folder)
         self.hypernetwork.preparation = self.family.preparation()
         self.hypernetwork.eval()
