@@ -1,6 +1,7 @@
 """Every architecture family in every format: answers beside torch's; speed, size, and what int8 costs.
 
     python benchmarks/export_matrix.py             # about four CPU-minutes, needs a C compiler and the extra `export`
+    python benchmarks/export_matrix.py speed       # one part of it: matrix, int8 or speed
 
 Networks are of their family's usual sizes, with weights moved from where they start, three seeds each; inputs are normal. What
 int8 costs is measured with children trained on handwritten digits of 8 x 8: accuracy on 100 rows of calibration, and on 897 rows
@@ -38,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from records import Row, write_rows
 
 COMMAND = "python benchmarks/export_matrix.py"
-SEEDS, ROWS, TOLERANCE, ROUNDS = (0, 1, 2), 64, 1e-5, 101
+SEEDS, ROWS, TOLERANCE, ROUNDS = (0, 1, 2), 64, 1e-5, 301
 MEMBERS: dict[str, list[Architecture]] = {
     "mlp": [MLP(64, (64, 64), outputs=10), MLP(8, (40, 40), outputs=1, activation="tanh")],
     "conv": [Conv(channels=8, depth=4, classes=5), Conv(channels=32, depth=3, outputs=10, image=(3, 32, 32))],
@@ -73,12 +74,15 @@ class Cell:
 def main() -> None:
     torch.set_num_threads(1)
     assert set(MEMBERS) == set(ARCHITECTURES)
+    for part in sys.argv[1:] or PARTS:
+        write_rows("export_matrix", PARTS[part]())
+
+
+def matrix_rows() -> list[Row]:
+    """How many pairs of family and format are within tolerance."""
     started = time.process_time()
     cells = {(f, n): cell_of(f, n) for f in MEMBERS for n in EXACT}
-    rows = [matrix_row(cells, time.process_time() - started)]
-    rows += int8_rows()
-    rows += speed_rows()
-    write_rows("export_matrix", rows)
+    return [matrix_row(cells, time.process_time() - started)]
 
 
 def cell_of(family: str, name: str) -> Cell:
@@ -160,10 +164,13 @@ def int8_rows() -> list[Row]:
                 )
                 answer = open_exported("onnx-int8", path, network, (10,))(x[900:].numpy())
             with torch.no_grad():
-                before = float((network(x[900:]).argmax(1) == y[900:]).float().mean())
-            lost.append(100 * (before - float((answer.argmax(1) == y[900:].numpy()).mean())))
+                expected = network(x[900:]).numpy()
+            before, after = (
+                (each.argmax(1) == y[900:].numpy()).mean() for each in (expected, answer)
+            )
+            lost.append(float(100 * (before - after)))
             seen.append(100 * (cost.before - cost.after))
-            accuracy.append(100 * before)
+            accuracy.append(float(100 * before))
             sizes.append((cost.bytes_before, cost.bytes_after))
         found.append(
             Row(
@@ -218,6 +225,8 @@ def speed_rows() -> list[Row]:
             )  # fmt: skip
     return found
 
+
+PARTS = {"matrix": matrix_rows, "int8": int8_rows, "speed": speed_rows}
 
 if __name__ == "__main__":
     main()

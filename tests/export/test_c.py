@@ -151,3 +151,32 @@ def test_numbers_survive_spelling():
     text = re.search(r"w_weight\[\] = \{(.*?)\}", c_source(program), re.DOTALL)[1]
     found = np.array([each.strip(" f\n") for each in text.split(",")], dtype=np.float32)
     np.testing.assert_array_equal(found, np.array(values, dtype=np.float32))
+
+
+def test_infinite_numbers_are_spelled(tmp_path):
+    network = nn.MultiheadAttention(4, 2, batch_first=True)
+    mask = torch.full((5, 5), float("-inf")).triu(1)
+
+    class Causal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = network
+
+        def forward(self, x):
+            return self.attention(x, x, x, attn_mask=mask, need_weights=False)[0].clamp(
+                min=-float("inf"), max=9
+            )
+
+    x = torch.randn(3, 5, 4)
+    source = export_c(Causal(), (5, 4), tmp_path / "net.c")
+    assert "INFINITY" in source.read_text()
+    np.testing.assert_allclose(compiled(source, x, (5, 4)), answers(Causal(), x), atol=1e-5)
+
+
+def test_a_second_network_is_not_taken_for_the_first(tmp_path):
+    heads = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        text = export_c(nn.Linear(3, 2), (3,), tmp_path / "net.h").read_text()
+        heads.append(re.search(r"#ifndef (NETWRIGHT_\w+_H)", text)[1])
+    assert heads[0] != heads[1]

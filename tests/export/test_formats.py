@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -237,3 +239,21 @@ def test_a_format_without_its_tools_is_listed_with_the_reason(monkeypatch):
     monkeypatch.setattr(native.shutil, "which", lambda name: None)
     found = compare_formats(nn.Linear(3, 2), (3,), formats=("c",), rounds=1)
     assert "no C compiler here" in found[1].reason
+
+
+def test_threads_export_at_once_and_stdout_is_what_it_was(tmp_path):
+    before = sys.stdout
+    networks = [nn.Linear(3, size) for size in range(1, 5)]
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(
+            pool.map(
+                lambda each: export_network(each, (3,), tmp_path / f"{each.out_features}.py"),
+                networks,
+            )
+        )
+    assert sys.stdout is before
+    x = torch.randn(2, 3)
+    for network, path in zip(networks, paths, strict=True):
+        np.testing.assert_allclose(
+            native.run_numpy(path)(x.numpy()), answers(network, x), atol=1e-6
+        )

@@ -13,7 +13,12 @@ from torch import nn
 
 import netwright as nw
 from netwright.errors import ExportError
-from netwright.export import export_onnx_weights, onnx_weights, run_onnx_weights
+from netwright.export import (
+    export_network,
+    export_onnx_weights,
+    onnx_weights,
+    run_onnx_weights,
+)
 
 
 @pytest.mark.parametrize("family", ["conv", "transformer", "recurrent", "residual"])
@@ -101,3 +106,31 @@ def test_a_network_without_weights_is_refused(tmp_path):
 def test_another_opset_is_refused(tmp_path):
     with pytest.raises(ExportError, match="`opset` is 9, expected 18 to 23"):
         export_onnx_weights(nn.Linear(3, 2), (3,), tmp_path / "space.onnx", opset=9)
+
+
+class Named(nn.Module):
+    """Parameters that are called as a graph's own input and output are, and as what it makes in between."""
+
+    def __init__(self, *names):
+        super().__init__()
+        for i, name in enumerate(names):
+            self.register_parameter(name, nn.Parameter(torch.full((3,), float(i + 1))))
+
+    def forward(self, inputs):
+        for parameter in self.parameters():
+            inputs = inputs * parameter + 1
+        return inputs
+
+
+def test_names_of_parameters_do_not_meet_those_of_the_graph(tmp_path):
+    network, x = Named("v1", "n0", "constant0", "rows"), torch.randn(2, 3)
+    path = export_onnx_weights(network, (3,), tmp_path / "space.onnx")
+    found = run_onnx_weights(str(path), network.state_dict())(x.numpy())
+    np.testing.assert_allclose(found, answers(network, x), rtol=1e-5)
+    network = Named("x", "y")
+    (found,) = onnxruntime.InferenceSession(
+        export_network(network, (3,), tmp_path / "net.onnx")
+    ).run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(found, answers(network, x), rtol=1e-5)
+    with pytest.raises(ExportError, match="has a parameter named 'x'.*Rename it"):
+        export_onnx_weights(network, (3,), tmp_path / "space.onnx")

@@ -57,7 +57,7 @@ def benchmark(
         str | None, typer.Option(help="Such as onnx,c; by default all of them.")
     ] = None,
     calibration: Calibration = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each format.")] = 51,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each format.")] = 101,
     as_json: Json = False,
 ) -> None:
     """A network's latency and size in each format, one thread, in turns."""

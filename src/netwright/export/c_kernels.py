@@ -1,14 +1,22 @@
 """Functions of C99 that exported networks are made of; a file holds those that its network calls."""
 
 KERNELS: dict[str, str] = {
+    # Eight sums side by side: compilers may make one instruction of them, which they may not of one sum.
     "linear": """\
 static void linear(const float *x, const float *w, const float *b, float *y, int rows, int inputs, int outputs)
 {
     for (int r = 0; r < rows; r++, x += inputs)
         for (int o = 0; o < outputs; o++) {
-            float sum = b ? b[o] : 0.0f;
-            for (int i = 0; i < inputs; i++)
-                sum += w[o * inputs + i] * x[i];
+            const float *weights = w + o * inputs;
+            float sum = b ? b[o] : 0.0f, part[8] = {0.0f};
+            int i = 0;
+            for (; i + 8 <= inputs; i += 8)
+                for (int lane = 0; lane < 8; lane++)
+                    part[lane] += weights[i + lane] * x[i + lane];
+            for (; i < inputs; i++)
+                sum += weights[i] * x[i];
+            for (int lane = 0; lane < 8; lane++)
+                sum += part[lane];
             *y++ = sum;
         }
 }

@@ -1,5 +1,6 @@
 """Programs as one file of C99 that needs nothing but `math.h`."""
 
+import hashlib
 from collections.abc import Sequence
 from math import prod
 
@@ -8,13 +9,13 @@ import numpy as np
 from netwright._version import __version__
 from netwright.export.c_kernels import KERNELS, NEEDS
 from netwright.export.c_memory import plan_memory
-from netwright.export.c_steps import Printer, scratch_of
+from netwright.export.c_steps import Printer, number, scratch_of
 from netwright.export.program import Program
 
 _TEMPLATE = """\
 /* A network as C99. Written by netwright {version}.
    {weights} weights; {inputs} inputs [{input_shape}], {outputs} outputs [{output_shape}], {work} numbers of working memory.
-   Working memory lies on the stack: where that is small, compile with -DNETWRIGHT_STORAGE=static, and make one call at
+   x and y must not overlap. Working memory lies on the stack: where that is small, compile with -DNETWRIGHT_STORAGE=static, and make one call at
    a time. */
 {opening}#include <math.h>
 #include <stddef.h>
@@ -45,7 +46,8 @@ _LABEL = """\
 
 """
 _LONGEST = 4000
-_GUARD = "NETWRIGHT_NETWORK_H"
+# With a digest: a second network must not be taken for the first one, included again.
+_GUARD = "NETWRIGHT_{}_H"
 
 
 def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = False) -> str:
@@ -73,6 +75,8 @@ def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = Fal
         text if len(text) <= _LONGEST else f"(const char *)netwright_text{i}"
         for i, text in enumerate(spelled)
     )
+    digest = hashlib.sha256(b"".join(v.tobytes() for v in program.constants.values()))
+    guard = _GUARD.format(digest.hexdigest()[:12].upper())
     kernels = [
         n for n in KERNELS if n in {m for k in printer.kernels for m in (k, *NEEDS.get(k, ()))}
     ]
@@ -84,7 +88,7 @@ def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = Fal
         outputs=prod(program.output_shape),
         output_shape=" x ".join(map(str, program.output_shape)) or "1",
         work=memory.size,
-        opening=f"#ifndef {_GUARD}\n#define {_GUARD}\n\n" if header else "",
+        opening=f"#ifndef {guard}\n#define {guard}\n\n" if header else "",
         arrays="\n".join(array_in_c(name, value) for name, value in program.constants.items()),
         kernels="\n".join(KERNELS[name] for name in kernels),
         label=_LABEL.format(linkage=linkage, texts=texts, names=names, count=len(labels))
@@ -92,7 +96,7 @@ def c_source(program: Program, labels: Sequence[str] = (), *, header: bool = Fal
         else "",
         linkage=linkage,
         body=room + "\n".join(f"    {line}" for line in lines),
-        closing=f"\n#endif /* {_GUARD} */\n" if header else "",
+        closing=f"\n#endif /* {guard} */\n" if header else "",
     )
 
 
@@ -101,12 +105,9 @@ def array_in_c(name: str, values: np.ndarray) -> str:
 
     Args:
         name: An identifier.
-        values: Of any shape, finite.
+        values: Of any shape.
     """
-    # Nine digits tell every float32 from every other.
-    numbers = [f"{value:.9g}" for value in values.ravel().tolist()]
-    # `1f` is no number in C, `1.0f` is.
-    spelled = [(n if any(mark in n for mark in ".e") else n + ".0") + "f" for n in numbers]
+    spelled = [number(value) for value in values.ravel().tolist()]
     lines = [", ".join(spelled[i : i + 8]) for i in range(0, len(spelled), 8)]
     joined = ",\n    ".join(lines)
     return f"static const float {name}[] = {{\n    {joined}\n}};"

@@ -1,7 +1,7 @@
 """Each kind of step of a program as lines of C, for one row."""
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from netwright.export.c_memory import Memory
@@ -73,6 +73,9 @@ class Printer:
 
 def number(value: float) -> str:
     """A number as a `float` of C."""
+    if not isfinite(value):
+        return "NAN" if value != value else ("INFINITY" if value > 0 else "-INFINITY")
+    # Nine digits tell every float32 from every other; `1f` is no number in C, `1.0f` is.
     spelled = f"{value:.9g}"
     return (spelled if any(mark in spelled for mark in ".e") else spelled + ".0") + "f"
 

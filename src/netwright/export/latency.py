@@ -24,8 +24,9 @@ from netwright.export.tracing import sample_inputs, standing
 
 BATCH = 32
 TORCH = "torch"
-# A call is repeated for about so long per round: short enough that what drifts hits all formats alike.
-_SECONDS_PER_TURN = 0.004
+# A call is repeated for about so long per round: what drifts hits all formats alike, and on a busy machine few turns are cut
+# into by other processes, so that the median is none of these.
+_SECONDS_PER_TURN = 0.0005
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def compare_formats(
     formats: Sequence[str] = tuple(FORMATS),
     calibration: ExampleSet | Tensor | None = None,
     class_head: str | None = None,
-    rounds: int = 51,
+    rounds: int = 101,
 ) -> list[Speed]:
     """Export a network in each format, run each file in turns on one thread, and compare its answers.
 

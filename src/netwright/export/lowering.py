@@ -146,7 +146,10 @@ class Lowering:
         """A constant that has a name, for when it is needed."""
         plain = "w_" + re.sub(r"[^A-Za-z0-9_]", "_", name)
         taken = set(self._names.values())
-        unique = plain if plain not in taken else f"{plain}_{len(taken)}"
+        unique, number = plain, 1
+        while unique in taken:
+            number += 1
+            unique = f"{plain}_{number}"
         self._names[id(value)] = unique
         if is_parameter:
             self._parameters[unique] = name
@@ -162,9 +165,6 @@ class Lowering:
         name = self._names[id(value)]
         if name not in self._constants:
             array = np.ascontiguousarray(value.detach().to(torch.float32).numpy())
-            if not np.isfinite(array).all():
-                # Masks of attention are made of infinities; C99 has no spelling for them.
-                array = np.clip(np.nan_to_num(array, nan=0.0), -1e30, 1e30)
             self._constants[name], self._shapes[name] = array, tuple(array.shape)
         return name
 

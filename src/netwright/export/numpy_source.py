@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,7 @@ def _kernels(body: str) -> str:
 
 def _name(each: str | float) -> str:
     if isinstance(each, float):
-        return repr(each)
+        return repr(each) if isfinite(each) else f"np.{each}".replace("np.-", "-np.")
     return f'W["{each}"]' if each.startswith("w_") else each
 
 
@@ -188,7 +189,7 @@ def _layer_norm(program: Program, step: Step) -> str:
 
 
 def _map(program: Program, step: Step) -> str:
-    settings = {name: repr(value) for name, value in step.options.items() if name != "function"}
+    settings = {n: _name(value) for n, value in step.options.items() if n != "function"}
     return OF_ONE[step.options["function"]].numpy.format(x=_names(step)[0], **settings)
 
 

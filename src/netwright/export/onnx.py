@@ -76,8 +76,10 @@ def open_onnx(data: bytes | str) -> Any:
 
 
 def check_onnx_is_there() -> None:
-    """Raises:
-    MissingExtraError: If the `export` extra is not installed.
+    """Refuse to go on without the packages of ONNX.
+
+    Raises:
+        MissingExtraError: If the `export` extra is not installed.
     """
     try:
         import onnx  # noqa: F401 - imported to say which package is missing

@@ -33,7 +33,7 @@ def onnx_model(
     writer = Writer(program, frozenset(inputs))
     for step in program.steps:
         PRINTERS[step.kind](writer, step)
-    writer.node("Identity", [writer.name(program.result)], output="y")
+    writer.node("Identity", [writer.name(program.result)], "y")
     free = {"x": {0: "rows"}, "y": {0: "rows"}, **(free_axes or {})}
     by_name = {own: name for name, own in program.parameters.items()}
 

@@ -58,6 +58,11 @@ def export_onnx_weights(
         raise ExportError(
             f"{type(own).__name__} has no parameter that could be an input, expected at least one. Export it as onnx."
         )
+    if taken := sorted({"x", "y"} & set(inputs)):
+        raise ExportError(
+            f"{type(own).__name__} has a parameter named {taken[0]!r}, as the graph's own input or output is, expected "
+            "another name. Rename it, or export it as onnx."
+        )
     heads = [n for n in inputs if class_head is not None and n.rpartition(".")[0] == class_head]
     axes = {name: {0: "classes"} for name in heads}
     if heads:

@@ -7,6 +7,9 @@ import numpy as np
 
 from netwright.export.program import Program, Rows
 
+# Names of the graph's own input and output; what it makes in between begins with a stroke.
+_OURS = ("x", "y")
+
 
 class Writer:
     """Nodes of a graph and the arrays that they read."""
@@ -20,16 +23,18 @@ class Writer:
         """What a value, a constant or a number is called in the graph."""
         if isinstance(value, float):
             return self.array(np.array(value, dtype=np.float32))
+        if value not in self.program.constants:
+            return value if value == "x" else f"/{value}"
         own = self.program.parameters.get(value, value)
         if own in self.inputs:
             return own
-        if value in self.program.constants:
-            self._arrays[own] = self.program.constants[value]
-        return own
+        name = value if own in _OURS else own
+        self._arrays[name] = self.program.constants[value]
+        return name
 
     def array(self, values: Any) -> str:
         """A constant of the graph."""
-        name = f"constant{len(self._arrays)}"
+        name = f"/constant{len(self._arrays)}"
         self._arrays[name] = np.asarray(values)
         return name
 
@@ -41,7 +46,8 @@ class Writer:
         """Add a node of one output; returns its name."""
         from onnx import helper
 
-        output = output or f"n{len(self.nodes)}"
+        # A step's own output, by its name in the program.
+        output = f"/{output}" if output in self.program.shapes else output or f"/n{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **settings))
         return output
 

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 from netwright.errors import ExportError
 
 ROWS = 4
+_ALONE = threading.RLock()
 
 
 def trace(network: nn.Module, input_shape: tuple[int, ...]) -> ExportedProgram:
@@ -55,6 +57,12 @@ def standing(network: nn.Module) -> nn.Module:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Exporters talk about their own progress on stdout, in logs and in warnings; a user asked for a file."""
+    # stdout and filters of warnings belong to the process, and so does what torch keeps while it traces.
+    with _ALONE:
+        yield from _quiet()
+
+
+def _quiet() -> Iterator[None]:
     for name in ("onnxscript", "torch.onnx", "torch.export"):
         logging.getLogger(name).setLevel(logging.ERROR)
     root = logging.getLogger()
