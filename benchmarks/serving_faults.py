@@ -30,7 +30,9 @@ def body(seed: int) -> dict:
     return {"hypernetwork": serving.NAME, "condition": serving.condition(seed)}
 
 
-async def create_until_killed(server: serving.Server, seeds, acknowledged: dict[str, int], seconds: float) -> None:
+async def create_until_killed(
+    server: serving.Server, seeds, acknowledged: dict[str, int], seconds: float
+) -> None:
     """Have networks written by several clients; kill the server in the middle."""
 
     async def client() -> None:
@@ -57,7 +59,9 @@ async def lost(server: serving.Server, acknowledged: dict[str, int]) -> list[str
     wrong = []
     for network_id, seed in acknowledged.items():
         x = serving.rows(seed)
-        status, answer = await connection.ask(serving.post(f"/v1/networks/{network_id}/predict", {"x": x}))
+        status, answer = await connection.ask(
+            serving.post(f"/v1/networks/{network_id}/predict", {"x": x})
+        )
         _, again = await connection.ask(serving.post("/v1/predict", {**body(seed), "x": x}))
         if status != 200 or not np.allclose(
             json.loads(answer)["outputs"], json.loads(again)["outputs"], atol=1e-5, rtol=1e-5
@@ -91,7 +95,10 @@ def kills(run: Path, root: Path, rounds: int) -> tuple[int, int, list[float], li
         cpu.append(server.cpu_seconds())
         missing += len(asyncio.run(lost(server, acknowledged)))
         everything |= acknowledged
-        print(f"{number}: {len(acknowledged)} acknowledged, {missing} lost, ready in {seconds[-1]:.1f} s", flush=True)
+        print(
+            f"{number}: {len(acknowledged)} acknowledged, {missing} lost, ready in {seconds[-1]:.1f} s",
+            flush=True,
+        )
     count = len(everything)
     listed = asyncio.run(all_ids(server))
     missing += len(set(everything) - listed)
@@ -103,18 +110,24 @@ def kills(run: Path, root: Path, rounds: int) -> tuple[int, int, list[float], li
 async def all_ids(server: serving.Server) -> set[str]:
     connection, found, after = serving.Connection(server.port), set(), 0
     while after is not None:
-        _, answer = await connection.ask(serving.request_bytes("GET", f"/v1/networks?limit=1000&after={after}"))
+        _, answer = await connection.ask(
+            serving.request_bytes("GET", f"/v1/networks?limit=1000&after={after}")
+        )
         page = json.loads(answer)
         found |= {network["id"] for network in page["networks"]}
         after = page["next"]
     return found
 
 
-async def statuses_while(server: serving.Server, network_id: str, seed: int) -> tuple[int, int, int]:
+async def statuses_while(
+    server: serving.Server, network_id: str, seed: int
+) -> tuple[int, int, int]:
     """Of writing a network, of running one that is in memory, and of readiness."""
     connection = serving.Connection(server.port)
     created, _ = await connection.ask(serving.post("/v1/networks", body(seed)))
-    said, _ = await connection.ask(serving.post(f"/v1/networks/{network_id}/predict", {"x": serving.rows(0)}))
+    said, _ = await connection.ask(
+        serving.post(f"/v1/networks/{network_id}/predict", {"x": serving.rows(0)})
+    )
     await asyncio.sleep(1.1)  # Readiness is looked up once a second.
     ready, _ = await connection.ask(serving.request_bytes("GET", "/readyz"))
     return created, said, ready
@@ -133,9 +146,15 @@ async def seconds_to_mend(server: serving.Server) -> float:
 
 
 def first_network(server: serving.Server) -> str:
-    _, answer = asyncio.run(serving.Connection(server.port).ask(serving.post("/v1/networks", body(0))))
+    _, answer = asyncio.run(
+        serving.Connection(server.port).ask(serving.post("/v1/networks", body(0)))
+    )
     network_id: str = json.loads(answer)["id"]
-    asyncio.run(serving.Connection(server.port).ask(serving.post(f"/v1/networks/{network_id}/predict", {"x": serving.rows(0)})))
+    asyncio.run(
+        serving.Connection(server.port).ask(
+            serving.post(f"/v1/networks/{network_id}/predict", {"x": serving.rows(0)})
+        )
+    )
     return network_id
 
 
@@ -206,7 +225,9 @@ def main() -> None:
     began = time.process_time()
     rows = []
 
-    def row(name: str, value: float, unit: str, n: int, note: str, low=None, high=None, higher=False) -> None:
+    def row(
+        name: str, value: float, unit: str, n: int, note: str, low=None, high=None, higher=False
+    ) -> None:
         cpu = time.process_time() - began
         rows.append(Row(name, value, low, high, unit, higher, n, [0], cpu, command, note))
 

@@ -5,7 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,9 +114,9 @@ import sys
 from pathlib import Path
 from servers import served
 from netwright.serving import ServerLimits, serve
-home, limits = Path(sys.argv[1]), eval(sys.argv[2])
+home, limits, names = Path(sys.argv[1]), eval(sys.argv[2]), sys.argv[3:]
 serve(
-    served("letters"), registry=f"sqlite:///{home}/registry.db", artifacts=str(home / "artifacts"), port=0,
+    served(*names), registry=f"sqlite:///{home}/registry.db", artifacts=str(home / "artifacts"), port=0,
     limits=ServerLimits(**limits),
     started=lambda port: print(port, flush=True),
 )
@@ -124,11 +124,13 @@ serve(
 
 
 @contextmanager
-def server_process(home: Path, **limits) -> Iterator[tuple[subprocess.Popen, int]]:
+def server_process(
+    home: Path, names: Sequence[str] = ("letters",), **limits
+) -> Iterator[tuple[subprocess.Popen, int]]:
     """A server process on a port of the system's choosing: its process and port."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(home), repr(limits)],
+        [sys.executable, "-c", _PROGRAM, str(home), repr(limits), *names],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip

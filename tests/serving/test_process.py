@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import httpx
 import numpy as np
 from servers import server_process
 
@@ -20,10 +21,11 @@ def test_nothing_that_was_acknowledged_is_lost_by_an_end_or_a_kill(tmp_path):
         with Client(url, tries=1) as client:
             made.append(client.create("letters", examples=(np.eye(4), [0, 1, 0, 1])))
 
-    with server_process(tmp_path, max_delay_s=0.6, max_batch=1000) as (process, port):
+    with server_process(tmp_path, max_delay_s=1.5, max_batch=1000) as (process, port):
         thread = threading.Thread(target=create, args=[f"http://127.0.0.1:{port}"])
         thread.start()
-        time.sleep(0.3)
+        while "netwright_queue_write 1.0" not in httpx.get(f"http://127.0.0.1:{port}/metrics").text:
+            time.sleep(0.02)
         # The request waits for others to come: it is finished before the end, which is no failure.
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

@@ -339,7 +339,12 @@ def test_nan_is_refused_and_not_a_failure(client):
 
 def test_content_types_are_what_they_say(client):
     text = json.dumps(asks())
-    for media_type in ("text/plain", "application/x-www-form-urlencoded", "", "application/x-npy"):
+    for media_type in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "json",
+        "application/x-npy",
+    ):
         answer = client.post("/v1/networks", content=text, headers={"Content-Type": media_type})
         assert answer.status_code == 415
     for media_type in ("multipart/form-data", "multipart/form-data; boundary=x"):
@@ -410,3 +415,9 @@ def test_unknown_pages_and_methods_are_told_in_one_form(client):
         answer = client.request(method, path)
         assert answer.status_code == status
         assert set(answer.json()["error"]) == {"code", "message"}
+    assert client.put("/v1/networks/a").headers["allow"] == "DELETE, GET"
+
+
+def test_headers_without_a_value_are_refused(client):
+    for name in ("Idempotency-Key", "Deadline-Ms", "Content-Type"):
+        assert client.post("/v1/networks", json=asks(), headers={name: ""}).status_code == 400

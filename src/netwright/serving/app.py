@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 
 from netwright._version import __version__
 from netwright.serving.answers import json_answer, problem_answer
 from netwright.serving.gate import ROUTE, App, Gate, Handler, answer_of
 from netwright.serving.metrics import CONTENT_TYPE
-from netwright.serving.openapi import DESCRIPTION, described
+from netwright.serving.openapi import DESCRIPTION, described, with_tokens
 from netwright.serving.problems import RequestError, unavailable
 from netwright.serving.quotas import Quotas
 from netwright.serving.routes import Call, Routes
@@ -76,6 +77,9 @@ def build_app(
     for (method, path), handler in handlers.items():
         about = described(method, path, service, has_tokens=tokens is not None)
         app.add_api_route(path, _endpoint(handler, path), methods=[method], **about)
+    if tokens is not None:
+        plain = app.openapi
+        app.openapi = lambda: with_tokens(plain())  # type: ignore[method-assign]
     for router in routers:
         app.include_router(router, prefix="/v1")
     if static.is_dir():
@@ -114,7 +118,13 @@ async def _problem(request: Request, error: Any) -> Response:
 
 async def _http_problem(request: Request, error: Any) -> Response:
     """What the framework refuses by itself, in this server's words."""
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # The framework names those of the first route alone.
+        routes = [r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE]
+        methods = {m for route in routes for m in getattr(route, "methods", None) or ()}
+        headers["Allow"] = ", ".join(sorted(methods))
     told = {404: "There is no such page.", 405: "This method is not known here."}
     message = told.get(error.status_code, "The request cannot be served.")
     code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-    return problem_answer(RequestError(error.status_code, code, message, error.headers))
+    return problem_answer(RequestError(error.status_code, code, message, headers))

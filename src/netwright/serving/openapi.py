@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from netwright.serving.examples import example_condition, zeros
 from netwright.serving.exports import FORMATS
 from netwright.serving.service import Service
 
@@ -96,6 +97,14 @@ def described(method: str, path: str, service: Service, *, has_tokens: bool) -> 
         "openapi_extra": extra,
         "operation_id": about["name"],
     }
+
+
+def with_tokens(description: Schema) -> Schema:
+    """A description that says what a token is."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "Of `netwright token new`."}
+    components = description.setdefault("components", {})
+    components.setdefault("securitySchemes", {})["token"] = scheme
+    return description
 
 
 def _object_of(properties: dict[str, Schema], required: list[str]) -> Schema:
@@ -253,10 +262,10 @@ def _answer(about: dict[str, Any]) -> dict[str, Any]:
 def _contents(path: str, service: Service) -> dict[str, Any]:
     """What a request may send, with an example that the first hypernetwork could answer."""
     name = next(iter(service.served), "letters")
-    condition = _example_condition(service)
+    condition = example_condition(service)
     asks: dict[str, Schema] = {"hypernetwork": _TEXT, "condition": _CONDITION, "labels": _LABELS}
     create = {"hypernetwork": name, "condition": condition}
-    x = [_zeros(service, "input")]
+    x = [zeros(service, "input")]
     if path == "/v1/predict":
         schema = _object_of({**asks, "x": _ROWS}, ["hypernetwork", "condition", "x"])
         return {"application/json": {"schema": schema, "example": {**create, "x": x}}}
@@ -278,29 +287,3 @@ def _contents(path: str, service: Service) -> dict[str, Any]:
         "application/json": {"schema": schema, "example": {"x": x}},
         "application/x-npy": {"schema": _FILE},
     }
-
-
-def _example_condition(service: Service) -> dict[str, Any]:
-    served = next(iter(service.served.values()), None)
-    if served is None or "examples" in served.accepts:
-        x = _zeros(service, "examples")
-        is_values = served is not None and served.kind == "values"
-        outputs = served.reader.outputs if served is not None and served.reader is not None else 1
-        y: list[Any] = [[0.0] * (outputs or 1), [1.0] * (outputs or 1)] if is_values else [0, 1]
-        return {"examples": {"x": [x, x], "y": y}}
-    if "description" in served.accepts:
-        return {"description": "what the network should do"}
-    return {served.accepts[0]: [0.0]}
-
-
-def _zeros(service: Service, of: str) -> Any:
-    served = next(iter(service.served.values()), None)
-    if served is None:
-        return [0.0, 0.0]
-    shape: tuple[int | None, ...] = served.architecture.input_shape
-    if of == "examples" and served.reader is not None:
-        shape = served.reader.x
-    value: Any = 0.0
-    for size in reversed(shape):
-        value = [value] * (size or 1)
-    return value

@@ -19,11 +19,11 @@ def header_of(scope: MutableMapping[str, Any], name: bytes) -> str:
     """A header's value, "" if it is not there.
 
     Raises:
-        RequestError: 400 if it comes twice: two readers could take different ones.
+        RequestError: 400 if it is empty, or comes twice: two readers could take different ones.
     """
     found = [value for key, value in scope["headers"] if key == name]
-    if len(found) > 1:
-        raise malformed("A header that may come once comes twice.")
+    if len(found) > 1 or (found and not found[0].strip()):
+        raise malformed("A header that may come once, with a value, comes twice or without one.")
     return str(found[0].decode("latin-1").strip()) if found else ""
 
 

@@ -105,12 +105,19 @@ class Served:
             "input_shape": list(self.architecture.input_shape),
             "accepts": list(self.accepts),
             "classes": {"min": 2, "max": limits.classes} if exchangeable else None,
-            "shots": family.get("shots"),
+            "shots": _whole(family.get("shots")),
             "labels": list(self.labels),
             "parameters": self.architecture.parameters,
             "child": to_record(self.architecture),
             "digest": self.digest,
         }
+
+
+def _whole(shots: Any) -> int | None:
+    """Examples of a task, where all tasks have as many."""
+    if isinstance(shots, (list, tuple)) and len(set(shots)) == 1:
+        shots = shots[0]
+    return shots if isinstance(shots, int) else None
 
 
 def load_served(folders: Iterable[Path]) -> dict[str, Served]:

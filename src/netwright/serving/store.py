@@ -54,11 +54,11 @@ class Store:
         self._read = ThreadPoolExecutor(1, "netwright-load")
         # No delay: what a batch of writing made comes together anyway.
         self.keeping: Batcher[KeepJob, Entry] = Batcher(
-            self._keep, self._write, max_batch=4 * limits.max_batch, max_delay_s=0,
+            self._keep, self._write, max_batch=limits.max_batch, max_delay_s=0,
             max_queue=limits.max_queue,
         )  # fmt: skip
         self.loading: Batcher[Key, GeneratedNetwork] = Batcher(
-            self._load, self._read, max_batch=4 * limits.max_batch, max_delay_s=0,
+            self._load, self._read, max_batch=limits.max_batch, max_delay_s=0,
             max_queue=limits.max_queue,
         )  # fmt: skip
         self._rests_until = 0.0

@@ -5,77 +5,26 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from netwright.errors import MissingExtraError, NetwrightError
+from netwright.client.answers import (
+    Prediction,
+    RemoteNetwork,
+    ServerError,
+    error_of,
+    network_of,
+    prediction_of,
+)
+from netwright.errors import MissingExtraError
 
 Numbers = Sequence[Any] | np.ndarray | Tensor
 # Answers after which the same request may be sent again: it was not begun, or may not have been.
 _TRY_AGAIN = (429, 503)
 _LONGEST_REST_S = 10.0
-
-
-class ServerError(NetwrightError, RuntimeError):
-    """A server that refuses a request, or cannot be reached.
-
-    Args:
-        message: What it says.
-        status: Of HTTP; 0 if there was no answer.
-        code: The server's word for it.
-    """
-
-    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-@dataclass(frozen=True)
-class RemoteNetwork:
-    """A network that a server keeps.
-
-    Args:
-        id: Its name.
-        hypernetwork: What wrote it.
-        kind: What its outputs are: `exchangeable-classes`, `fixed-classes` or `values`.
-        parameters: How many numbers it holds.
-        bytes: Of its files.
-        milliseconds: In which its batch was written.
-        labels: Names of the outputs.
-        input_shape: Of one input.
-        created: When, in UTC.
-    """
-
-    id: str
-    hypernetwork: str
-    kind: str
-    parameters: int
-    bytes: int
-    milliseconds: float
-    labels: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    created: str
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of rows.
-
-    Args:
-        outputs: [N, C].
-        predicted: A label per row, or its values.
-        labels: Names of the outputs.
-        milliseconds: In which its batch was run.
-    """
-
-    outputs: np.ndarray
-    predicted: tuple[Any, ...]
-    labels: tuple[str, ...]
-    milliseconds: float
 
 
 class Client:
@@ -141,7 +90,7 @@ class Client:
         """
         body = _asked(hypernetwork, examples, context, description, architecture, labels)
         key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
-        return _network(self._json("POST", "/v1/networks", body, {"Idempotency-Key": key}))
+        return network_of(self._json("POST", "/v1/networks", body, {"Idempotency-Key": key}))
 
     def predict(self, network: RemoteNetwork | str, x: Numbers) -> Prediction:
         """What a network says of rows.
@@ -151,7 +100,7 @@ class Client:
             x: Inputs, [N, *].
         """
         path = f"/v1/networks/{_id_of(network)}/predict"
-        return _prediction(self._json("POST", path, {"x": _listed(x)}))
+        return prediction_of(self._json("POST", path, {"x": _listed(x)}))
 
     def predict_once(
         self,
@@ -166,18 +115,18 @@ class Client:
     ) -> Prediction:
         """Have a network written, run on rows, and kept nowhere; see `create` and `predict`."""
         body = _asked(hypernetwork, examples, context, description, architecture, labels)
-        return _prediction(self._json("POST", "/v1/predict", {**body, "x": _listed(x)}))
+        return prediction_of(self._json("POST", "/v1/predict", {**body, "x": _listed(x)}))
 
     def get(self, network_id: str) -> RemoteNetwork:
         """What is known of a network."""
-        return _network(self._json("GET", f"/v1/networks/{_id_of(network_id)}"))
+        return network_of(self._json("GET", f"/v1/networks/{_id_of(network_id)}"))
 
     def list(self) -> Iterator[RemoteNetwork]:
         """All networks of this token, oldest first, page by page."""
         after: int | None = 0
         while after is not None:
             page = self._json("GET", f"/v1/networks?limit=500&after={after}")
-            yield from map(_network, page["networks"])
+            yield from map(network_of, page["networks"])
             after = page["next"]
 
     def export(self, network: RemoteNetwork | str, format: str = "onnx") -> bytes:
@@ -236,7 +185,7 @@ class Client:
             else:
                 if response.is_success:
                     return response
-                problem = _problem(response)
+                problem = error_of(response)
                 if response.status_code not in _TRY_AGAIN:
                     raise problem
                 after = response.headers.get("Retry-After", "")
@@ -279,32 +228,3 @@ def _id_of(network: RemoteNetwork | str) -> str:
     if not (network_id.isascii() and network_id.isalnum()):
         raise ServerError(f"{network_id!r} is no id of a network, expected letters and digits.")
     return network_id
-
-
-def _network(record: Mapping[str, Any]) -> RemoteNetwork:
-    known = {name: record[name] for name in RemoteNetwork.__dataclass_fields__}
-    return RemoteNetwork(
-        **{
-            **known,
-            "labels": tuple(known["labels"]),
-            "input_shape": tuple(known["input_shape"]),
-        }
-    )
-
-
-def _prediction(record: Mapping[str, Any]) -> Prediction:
-    outputs = np.asarray(record["outputs"], dtype=np.float32)
-    labels = tuple(record.get("labels", ()))
-    return Prediction(outputs, tuple(record["predicted"]), labels, record["milliseconds"])
-
-
-def _problem(response: Any) -> ServerError:
-    try:
-        told = response.json()["error"]
-        message, code = str(told["message"]), str(told["code"])
-    except (ValueError, KeyError, TypeError):
-        message, code = "The server answered something else than expected.", ""
-    return ServerError(message, status=response.status_code, code=code)
-
-
-__all__ = ["Client", "Prediction", "RemoteNetwork", "ServerError"]
