@@ -143,7 +143,10 @@ def rows_of(found: dict[str, list[float]], cpu_seconds: float) -> list[Row]:
         name: str, values: list[float], unit: str, note: str, value: float | None = None
     ) -> Row:
         middle = float(np.median(values)) if value is None else value
-        low, high = (float(np.quantile(values, q)) for q in (0.025, 0.975))
+        # Of a largest value there is no such range.
+        low, high = (
+            float(np.quantile(values, q)) if value is None else None for q in (0.025, 0.975)
+        )
         return Row(
             name,
             middle,
