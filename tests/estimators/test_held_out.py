@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-from netwright.estimators.held_out import METRICS, OWN, held_out, scores_of
+from netwright.estimators.held_out import (
+    METRICS,
+    OWN,
+    area_under_curve,
+    held_out,
+    reliability,
+    scores_of,
+)
 from netwright.tasks.columns import Column
 
 
@@ -40,3 +47,24 @@ def test_every_row_is_answered_by_a_fit_that_has_not_seen_it():
     # Pure noise cannot be learned by rote: a row's own label is hidden.
     blind = held_out({"noise": columns["noise"]}, y, folds=3, resamples=20)
     assert all(each.scores["AUROC"][0] < 0.65 for each in blind)
+
+
+def test_the_area_under_the_curve_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    is_positive = rng.random(200) < 0.3
+    # Few different scores: ties within and between the classes.
+    score = (rng.random(200) + 0.4 * is_positive).round(1)
+    expected = roc_auc_score(is_positive, score)
+    assert area_under_curve(is_positive, score) == pytest.approx(expected, abs=1e-12)
+
+
+def test_groups_of_rows_from_the_least_sure_to_the_surest_hold_each_row_once():
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.55, 0.45]])
+    y = np.array([0, 1, 1, 0])
+
+    found = reliability(p, y)
+
+    assert sum(rows for _, _, rows in found) == 4
+    sure = [each for each, _, _ in found]
+    assert sure == sorted(sure)
+    assert sum(right * rows for _, right, rows in found) == pytest.approx(3)

@@ -16,6 +16,7 @@ from netwright.tasks import (
     Control,
     DataSet,
     DigitRules,
+    Drawings,
     Glyphs,
     Images,
     Omniglot,
@@ -34,6 +35,8 @@ def family(request, tmp_path_factory):
     if request.param == "omniglot":
         data_root = request.getfixturevalue("shared_data")
         return Omniglot(ways=4, queries=3, jitter=1, data_root=data_root)
+    if request.param == "drawings":
+        return Drawings(ways=4, shots=2, queries=3, source="glyphs")
     if request.param == "images":
         write_pictures(root, 12, 6, rng)
         return Images(root, ways=2, queries=3, image_size=12)

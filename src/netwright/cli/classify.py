@@ -1,6 +1,5 @@
 """`netwright classify`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,9 @@ import numpy as np
 
 from netwright.cli.held_out import draw_held_out, print_scores, save_network
 from netwright.cli.output import print_json
-from netwright.errors import DataError
 from netwright.estimators import NetwrightClassifier
-from netwright.estimators.held_out import held_out
-from netwright.tasks.columns import Columns, as_text, read_columns, require
-
-FEWEST_ROWS = 10
+from netwright.estimators.held_out import held_out, reliability
+from netwright.estimators.labelled import read_labelled
 
 
 def run_classify(
@@ -27,7 +23,7 @@ def run_classify(
     as_json: bool,
 ) -> None:
     """Score a network for a table on rows it was not written from, then write one from all rows."""
-    columns, y = _read(path, target, ignore)
+    columns, y = read_labelled(path, target, ignore=ignore)
     found = held_out(columns, y, folds=folds, seed=seed)
     classifier = NetwrightClassifier(random_state=seed).fit_columns(columns, y, target=target)
     out = save_network(classifier, out, f"classify-{path.stem}")
@@ -62,41 +58,8 @@ def run_classify(
         print(f"picture: {picture}")
 
 
-def _read(path: Path, target: str, ignore: tuple[str, ...]) -> tuple[Columns, np.ndarray]:
-    columns = read_columns(path, ignore=ignore, required=(target,))
-    labels = as_text(require(columns, target, "the target"))
-    known = np.array([label is not None for label in labels])
-    if known.sum() < FEWEST_ROWS:
-        raise DataError(
-            f"{path} has {known.sum()} rows with a target, expected at least {FEWEST_ROWS}. Add rows."
-        )
-    kinds = len(set(labels[known]))
-    if kinds < 2:
-        raise DataError(
-            f"Column {target!r} holds one class only, {labels[known][0]!r}, expected at least two classes."
-        )
-    if kinds > max(20, known.sum() // 4):
-        raise DataError(
-            f"Column {target!r} has {kinds} different values in {known.sum()} rows, expected classes. "
-            "Numbers to be forecast are no classes: `netwright regress` is for them."
-        )
-    if len(columns) < 2:
-        raise DataError(
-            f"{path} has no column beside {target!r}, expected at least one to predict it from."
-        )
-    kept = {
-        name: replace(column, values=column.values[known])
-        for name, column in columns.items()
-        if name != target
-    }
-    return kept, labels[known].astype(str)
-
-
 def _draw_reliability(axis: Any, p: np.ndarray, y: np.ndarray) -> None:
-    sure, hit = p.max(axis=1), p.argmax(axis=1) == y
-    edges = np.unique(np.quantile(sure, np.linspace(0, 1, 9)))
-    bin_of = np.clip(np.searchsorted(edges, sure, side="right") - 1, 0, max(0, len(edges) - 2))
-    means = [(sure[bin_of == b].mean(), hit[bin_of == b].mean()) for b in np.unique(bin_of)]
+    means = [(sure, right) for sure, right, _ in reliability(p, y)]
     axis.plot([0, 1], [0, 1], color="#c0c0c0", lw=1)
     axis.plot(*zip(*means, strict=True), "o-", color="#1f5fbf", ms=4)
     low = min(min(pair) for pair in means)

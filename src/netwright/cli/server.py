@@ -19,7 +19,10 @@ app.add_typer(token_app)
 def serve(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RUN...", help="Run folders, served by their names."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, served by their names; comparisons are shown. None: a hypernetwork for drawings.",
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="To bind; anything but this machine needs --token-file.")
@@ -56,7 +59,7 @@ def serve(
     ] = 20.0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = 1,
 ) -> None:
-    """Serve hypernetworks over HTTP: networks written, kept and run: `netwright serve runs/letters-1`."""
+    """Serve hypernetworks over HTTP, and a page to try them in: `netwright serve runs/letters-1`."""
     from netwright.cli.serve import run_serve
 
     run_serve(

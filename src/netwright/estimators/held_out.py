@@ -93,8 +93,6 @@ def with_intervals(
 
 def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Metrics of probabilities [N, C] of classes [N]; AUROC is a mean over pairs of classes, each both ways."""
-    from sklearn.metrics import roc_auc_score
-
     p = np.clip(p, _LEAST, None)
     p = p / p.sum(axis=1, keepdims=True)
     there = np.unique(y)
@@ -102,7 +100,7 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     for n, a in enumerate(there):
         for b in there[n + 1 :]:
             rows = (y == a) | (y == b)
-            areas += [roc_auc_score(y[rows] == c, p[rows, c]) for c in (a, b)]
+            areas += [area_under_curve(y[rows] == c, p[rows, c]) for c in (a, b)]
     hit, sure = p.argmax(axis=1) == y, p.max(axis=1)
     bin_of = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     gaps = [abs((sure - hit)[bin_of == b].sum()) for b in range(_BINS)]
@@ -114,6 +112,32 @@ def scores_of(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
         sum(gaps) / len(y),
     )
     return dict(zip(METRICS, map(float, values), strict=True))
+
+
+def area_under_curve(is_positive: np.ndarray, score: np.ndarray) -> float:
+    """AUROC of scores [N]: how often a positive row has a higher score than a negative one, ties counted half.
+
+    By ranks (Mann and Whitney): a bootstrap asks for it a thousand times, and scikit-learn's takes thirty times as long.
+    """
+    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]
+    positive = int(is_positive.sum())
+    above = ranks[is_positive].sum() - positive * (positive + 1) / 2
+    return float(above / (positive * (len(score) - positive)))
+
+
+def reliability(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
+    """How sure, how often right, and how many rows, in up to eight groups of rows from the least sure to the surest.
+
+    Args:
+        p: Probabilities [N, C].
+        y: Classes [N].
+    """
+    sure, hit = p.max(axis=1), p.argmax(axis=1) == y
+    edges = np.unique(np.quantile(sure, np.linspace(0, 1, 9)))
+    bin_of = np.clip(np.searchsorted(edges, sure, side="right") - 1, 0, max(0, len(edges) - 2))
+    groups = [bin_of == b for b in np.unique(bin_of)]
+    return [(float(sure[own].mean()), float(hit[own].mean()), int(own.sum())) for own in groups]
 
 
 def _scores_at(y: np.ndarray, p: np.ndarray, rows: np.ndarray | slice) -> dict[str, float]:
@@ -143,4 +167,14 @@ def folds_of(codes: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-__all__ = ["METRICS", "OWN", "HeldOut", "folds_of", "held_out", "scores_of", "with_intervals"]
+__all__ = [
+    "METRICS",
+    "OWN",
+    "HeldOut",
+    "area_under_curve",
+    "folds_of",
+    "held_out",
+    "reliability",
+    "scores_of",
+    "with_intervals",
+]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from netwright.conditions import Condition
 from netwright.evaluation.statistics import Estimate, calibration_error, mean_estimate
@@ -166,8 +167,14 @@ def _collect(into: dict[str, list[Tensor]], metrics: dict[str, Tensor]) -> None:
 
 
 def _calibration(outputs: list[tuple[Tensor, Tensor, Tensor]]) -> float:
-    logits, y, mask = (torch.cat(part) for part in zip(*outputs, strict=True))
-    return calibration_error(logits, y, mask)
+    most = max(logits.shape[-1] for logits, _, _ in outputs)
+    # Tasks of fewer classes: the probability of those that they lack is 0.
+    wide = [
+        F.pad(logits, (0, most - logits.shape[-1]), value=-torch.inf) for logits, _, _ in outputs
+    ]
+    flat = torch.cat([logits.flatten(0, 1) for logits in wide])
+    y, mask = (torch.cat([part[i].flatten() for part in outputs]) for i in (1, 2))
+    return calibration_error(flat[None], y[None], mask[None])
 
 
 def _common_parameters(hypernetwork: Writer) -> int:

@@ -36,7 +36,10 @@ def program_of(
         ExportError: If it cannot be traced, or does what there is no step for.
     """
     from netwright.export.operators import OPERATIONS
+    from netwright.export.stack import is_stack, stack_program
 
+    if is_stack(network):
+        return stack_program(network, input_shape, free)
     exported = trace(network, input_shape)
     lowering = Lowering(type(network).__name__)
     parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}

@@ -58,7 +58,7 @@ def build_app(
         title="Netwright", version=__version__, description=DESCRIPTION, lifespan=lifespan,
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.state.service = service
+    app.state.service, app.state.exporter = service, routes.exporter
     app.add_exception_handler(RequestError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     handlers: dict[tuple[str, str], Handler] = {

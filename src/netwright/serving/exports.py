@@ -5,6 +5,7 @@ no other thread could write or run networks.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import io
 import multiprocessing
@@ -117,7 +118,17 @@ def _begin() -> None:
 
 
 def _warmed() -> None:
-    import netwright.export  # noqa: F401 - to have it imported
+    """Write the smallest network once: what that imports takes seconds."""
+    from torch import nn
+
+    from netwright.export.onnx import export_onnx
+
+    # Without the extra there is nothing to have at hand.
+    with (
+        contextlib.suppress(MissingExtraError),
+        tempfile.TemporaryDirectory(prefix="netwright-") as folder,
+    ):
+        export_onnx(nn.Sequential(nn.Linear(1, 1)), (1,), Path(folder) / "network.onnx")
 
 
 def _exported(files: dict[str, bytes], name: str) -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from netwright.errors import MissingExtraError, RunError
 from netwright.registry import Registry
 from netwright.serving.limits import ServerLimits
-from netwright.serving.served import Served, load_served
+from netwright.serving.served import Served, add_served, load_served
 from netwright.serving.tokens import TokenFile
 
 REGISTRY, ARTIFACTS = "sqlite:///networks/registry.db", "networks/artifacts"
@@ -27,7 +27,8 @@ def serve(
     """Serve hypernetworks until SIGTERM or SIGINT.
 
     Args:
-        runs: Run folders, served by their names; or what is served.
+        runs: Run folders, served by their names; or what is served. Comparisons among them are only shown. None at all
+            serves the hypernetwork for drawings that comes with the package, as `drawings`.
         registry: Where rows of networks are kept.
         artifacts: Where their files are kept.
         token_file: Of `netwright token new`; without one only this machine is served.
@@ -49,9 +50,13 @@ def serve(
     except ImportError as error:
         raise MissingExtraError(str(error.name), "serve", "A server") from None
     from netwright.serving.app import build_app
+    from netwright.serving.drawings import DRAWINGS_FOLDER, drawings_served
     from netwright.serving.run import run_app
+    from netwright.serving.run_folders import is_comparison, named
+    from netwright.serving.runs_routes import runs_router
     from netwright.serving.security import is_loopback
     from netwright.serving.service import Service
+    from netwright.serving.tables import tables_router
 
     if token_file is None and not is_loopback(host):
         raise RunError(
@@ -59,9 +64,14 @@ def serve(
             "Make a token: netwright token new --file tokens.json --name me"
         )
     tokens = None if token_file is None else TokenFile(token_file)
-    served = runs if isinstance(runs, dict) else load_served(runs)
+    folders = [] if isinstance(runs, dict) else [Path(run) for run in runs]
+    hypernetworks = [folder for folder in folders if not is_comparison(folder)]
+    served = runs if isinstance(runs, dict) else load_served(hypernetworks)
     if not served:
-        raise RunError("There is nothing to serve, expected at least one run folder.")
+        add_served(served, drawings_served())
+        folders.append(DRAWINGS_FOLDER)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     service = Service(served, Registry(registry, artifacts), limits)
-    run_app(build_app(service, tokens=tokens), service, host=host, port=port, started=started)
+    routers = [runs_router(named(folders)), tables_router()]
+    app = build_app(service, tokens=tokens, routers=routers)
+    run_app(app, service, host=host, port=port, started=started)

@@ -7,6 +7,7 @@ from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape
 from netwright.tasks.control import Control, EpisodeBatch
 from netwright.tasks.data_set import DataSet
 from netwright.tasks.digit_rules import DigitRules
+from netwright.tasks.drawings import Drawings
 from netwright.tasks.glyphs import Glyphs
 from netwright.tasks.images import Images
 from netwright.tasks.omniglot import Omniglot
@@ -20,6 +21,7 @@ FAMILIES: dict[str, type[TaskFamily]] = {
     "control": Control,
     "data-set": DataSet,
     "digit-rules": DigitRules,
+    "drawings": Drawings,
     "glyphs": Glyphs,
     "images": Images,
     "omniglot": Omniglot,
@@ -36,6 +38,7 @@ __all__ = [
     "Control",
     "DataSet",
     "DigitRules",
+    "Drawings",
     "EpisodeBatch",
     "Glyphs",
     "Images",
