@@ -53,7 +53,7 @@ DRAWING = [
     ["search"],
     ["estimators", "apps"],
     ["serving", "client"],
-    ["cli", FRONT_DOOR],
+    ["cli", "__main__", FRONT_DOOR],
 ]
 LINE_OF = {room: number for number, rooms in enumerate(DRAWING) for room in rooms}
 

@@ -80,6 +80,12 @@ def test_version(run):
     assert out == f"netwright {nw.__version__}\n"
 
 
+def test_python_m_is_the_same_command():
+    command = [sys.executable, "-m", "netwright", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"netwright {nw.__version__}\n"
+
+
 def test_train_says_what_came_and_leaves_a_run(trained):
     folder = trained / "runs/photos"
     assert {"checkpoints", "log.jsonl", "curves.png"} <= {path.name for path in folder.iterdir()}
