@@ -20,6 +20,7 @@ from netwright.artifacts import (
     write_artifact,
 )
 from netwright.cards import network_card
+from netwright.conditions import ExampleSet
 from netwright.digests import condition_digest, weights_digest
 from netwright.errors import ArtifactError
 

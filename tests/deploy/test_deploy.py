@@ -24,8 +24,6 @@ def arguments_of(text):
     """What a container is started with, as the command line reads it."""
     from typer.main import get_command
 
-    import netwright.cli.app
-    import netwright.cli.server
     from netwright.cli.root import app
 
     command = get_command(app).commands[text[0]]
@@ -135,7 +133,9 @@ def test_the_image_is_made_of_what_is_there():
     named = re.search(r"\.\[([\w,]+)\]", (DEPLOY / "Dockerfile").read_text())[1].split(",")
     import tomllib
 
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert set(named) <= set(extras)
 
 
@@ -185,7 +185,17 @@ def server(tmp_path_factory):
     """Port of a server of an untrained hypernetwork for sine waves."""
     root = tmp_path_factory.mktemp("deployed")
     with pytest.MonkeyPatch.context() as patch:
-        command = ["train", "sine", "--steps", 2, "--tasks", 2, "--quiet", "--folder", root / "sine"]
+        command = [
+            "train",
+            "sine",
+            "--steps",
+            2,
+            "--tasks",
+            2,
+            "--quiet",
+            "--folder",
+            root / "sine",
+        ]
         patch.setattr(sys, "argv", ["netwright", *map(str, command)])
         with pytest.raises(SystemExit) as stopped:
             cli.main()

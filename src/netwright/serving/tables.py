@@ -162,7 +162,7 @@ class _Desk:
         own = next(each for each in found if each.learner == OWN)
         codes = np.unique(y, return_inverse=True)[1]
         network = classifier.to_network()
-        table_id = self._keep(owner, network.files(indent=None))
+        table_id = self._keep(owner, network.files())
         return {
             "id": table_id,
             "rows": len(y),
