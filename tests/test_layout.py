@@ -38,6 +38,7 @@ DRAWING = [
         "conditioners",
         "generators",
         "class_head",
+        "class_rows",
         "generated",
         "writer",
         "ensemble",

@@ -10,9 +10,10 @@ from torch import nn
 import netwright as nw
 from netwright.architectures import ConvNet, Recurrent, Residual, Transformer, conv, mlp
 from netwright.child import Child
+from netwright.class_rows import AnyClassRows
 from netwright.conditioners import Architecture, Context, Examples
 from netwright.conditions import Architectures, Condition, ExampleSet
-from netwright.errors import ConditionError, RunError, ShapeError
+from netwright.errors import ConditionError, RunError
 from netwright.hypernetwork import Hypernetwork
 
 VECTORS = [
@@ -155,9 +156,39 @@ def test_class_heads_of_any_width_from_prototypes():
         assert network(x[0]).shape == (9, 3)
         # One mean per class tells apart examples that are those means.
         assert (network(x[0]).argmax(dim=1) == y[0]).float().mean() > 0.5
-    learned = make(wide, Examples((1, 12, 12), size=16, channels=8))
-    with pytest.raises(ShapeError, match="anchor-only"):
-        learned.for_architecture(narrow)
+
+
+@pytest.mark.parametrize("head", ["anchored", "residual-only"])
+def test_learned_rows_of_class_heads_fit_any_number_of_features(head):
+    torch.manual_seed(0)
+    pictures = {"image": (1, 12, 12), "classes": 3}
+    # 6, 54 and 80 features: fewer and more than there are learned ones.
+    wanted = [conv(channels=c, depth=2, **pictures) for c in (2, 6, 10)]
+    x, y = torch.rand(1, 9, 1, 12, 12), torch.arange(3).repeat(3)[None]
+    reader = Examples((1, 12, 12), size=16, channels=8)
+    hypernetwork = make(wanted[1], reader, head=head).eval()
+    order = torch.tensor([2, 0, 1])
+    for architecture in wanted:
+        own = hypernetwork.for_architecture(architecture)
+        rows = own(Condition(ExampleSet.of(x, y, classes=3)))["head.weight"]
+        turned = own(Condition(ExampleSet.of(x, order[y], classes=3)))["head.weight"]
+        torch.testing.assert_close(turned[:, order], rows, rtol=1e-4, atol=1e-5)
+        assert own.class_head.residual is hypernetwork.class_head.residual
+
+
+def test_learned_rows_change_anchors_in_the_anchors_own_unit():
+    torch.manual_seed(0)
+    rows = AnyClassRows(["weight", "bias"], 8, reads_anchor=True)
+    space = Child(nn.Sequential(nn.Linear(5, 3))).space
+    tokens = torch.randn(2, 3, 8)
+    anchor = [torch.randn(2, 3, 5), torch.randn(2, 3, 1)]
+    for factor in (1e-3, 1e3):
+        scaled = [part * factor for part in anchor]
+        found = rows(tokens, scaled, space)
+        for start, row, plain in zip(scaled, found, rows(tokens, anchor, space), strict=True):
+            assert 0.05 < float((row - start).detach().std() / start.std()) < 1
+            # Features in another unit are told apart by the same rows.
+            torch.testing.assert_close(row / factor, plain, rtol=1e-3, atol=1e-4)
 
 
 def test_architectures_are_a_list_with_one_for_each_task():
