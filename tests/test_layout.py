@@ -41,6 +41,7 @@ DRAWING = [
         "class_head",
         "cards",
         "digests",
+        "class_rows",
         "generated",
         "writer",
         "saved",

@@ -10,10 +10,11 @@ from torch.utils.checkpoint import checkpoint
 
 from netwright.anchors import ANCHORS
 from netwright.child import Child
+from netwright.class_rows import AnyClassRows, ClassRows
 from netwright.conditioners import Embedding
 from netwright.conditions import Condition
 from netwright.errors import ConditionError, ShapeError
-from netwright.generators.base import scale_of, unit_linear
+from netwright.generators.base import scale_of
 
 # Of more examples, all tasks together, features are computed in parts, each of about AT_ONCE.
 MOST_KEPT, AT_ONCE = 8192, 1024
@@ -35,29 +36,36 @@ class ClassHead(nn.Module):
         embedding_size: E, the width of a class token.
         kind: `anchored`, `anchor-only` or `residual-only`.
         anchor: Name in `ANCHORS`.
+        any_width: Whether learned rows fit children whose heads read any number of features.
 
     References:
         Snell et al., Prototypical Networks, arXiv:1703.05175.
         Requeima et al., CNAPs (class rows from class means), arXiv:1906.07697.
     """
 
-    def __init__(self, child: Child, embedding_size: int, *, kind: Head, anchor: str) -> None:
+    def __init__(
+        self,
+        child: Child,
+        embedding_size: int,
+        *,
+        kind: Head,
+        anchor: str,
+        any_width: bool = False,
+    ) -> None:
         super().__init__()
         self.space = child.space.select(lambda spec: spec.has_class_axis)
         self.name = str(child.class_head)
         sizes = [spec.size // spec.shape[0] for spec in self.space.tensors]
         features = child.template.get_parameter(f"{self.name}.weight").shape[1]
         self.anchor = None if kind == "residual-only" else ANCHORS[anchor](features)
-        self.residual = (
-            None
-            if kind == "anchor-only"
-            else ClassRows(
-                sizes,
-                [scale_of(spec) for spec in self.space.tensors],
-                embedding_size,
-                reads_anchor=self.anchor is not None,
-            )
-        )
+        self.residual: AnyClassRows | ClassRows | None = None
+        if kind != "anchor-only" and any_width:
+            leaves = [spec.name.rpartition(".")[2] for spec in self.space.tensors]
+            self.residual = AnyClassRows(leaves, embedding_size, reads_anchor=kind == "anchored")
+        elif kind != "anchor-only":
+            scales = [scale_of(spec) for spec in self.space.tensors]
+            reads = self.anchor is not None
+            self.residual = ClassRows(sizes, scales, embedding_size, reads_anchor=reads)
 
     def for_child(self, child: Child) -> "ClassHead":
         """The same head, with the same learned numbers, for a child that reads out another number of features."""
@@ -95,7 +103,7 @@ class ClassHead(nn.Module):
             assert anchor is not None
             rows = anchor
         else:
-            rows = self.residual(embedding.classes, anchor)
+            rows = self.residual(embedding.classes, anchor, self.space)
         return {
             spec.name: row.reshape(*row.shape[:2], *spec.shape[1:])
             for spec, row in zip(self.space.tensors, rows, strict=True)
@@ -120,7 +128,7 @@ def class_head_for(head: ClassHead | None, own: Child, child: Child) -> ClassHea
     if there == wanted:
         return head
     leaves = [[name.rpartition(".")[2] for name, _ in each] for each in (there, wanted)]
-    if head is None or head.residual is not None or leaves[0] != leaves[1]:
+    if head is None or isinstance(head.residual, ClassRows) or leaves[0] != leaves[1]:
         raise ShapeError(
             f"The child has class rows {wanted}, expected {there}. Keep the width of what the head reads, or train with "
             'head="anchor-only", which has no rows of its own.'
@@ -143,41 +151,4 @@ def _features(child: Child, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
     )
 
 
-class ClassRows(nn.Module):
-    """One row per tensor and class from a class token and, if told, the anchor's row.
-
-    Args:
-        sizes: Numbers per row of each tensor.
-        scales: Scale of each tensor's rows.
-        embedding_size: E, the width of a class token.
-        reads_anchor: Whether rows start from an anchor's.
-    """
-
-    def __init__(
-        self, sizes: list[int], scales: list[float], embedding_size: int, *, reads_anchor: bool
-    ) -> None:
-        super().__init__()
-        self.sizes = sizes
-        row, width = sum(sizes), 2 * embedding_size
-        self.base = nn.Parameter(torch.zeros(row))
-        self.scale: Tensor
-        parts = [torch.full((n,), scale) for n, scale in zip(sizes, scales, strict=True)]
-        self.register_buffer("scale", torch.cat(parts))
-        self.read = (
-            nn.Sequential(nn.LayerNorm(row), nn.Linear(row, embedding_size))
-            if reads_anchor
-            else None
-        )
-        self.trunk = nn.Sequential(nn.Linear(embedding_size, width), nn.GELU(), nn.LayerNorm(width))
-        # Full scale from the start, beside an anchor too: measured, it learns faster than a small one.
-        self.out = unit_linear(width, row, 1.0)
-
-    def forward(self, classes: Tensor, anchor: list[Tensor] | None) -> list[Tensor]:
-        """Rows [T, C, n] of each tensor from class tokens [T, C, E] and rows of the anchor."""
-        if self.read is None or anchor is None:
-            rows = torch.addcmul(self.base, self.scale, self.out(self.trunk(classes)))
-        else:
-            start = torch.cat(anchor, dim=-1)
-            tokens = classes + self.read(start)
-            rows = start + torch.addcmul(self.base, self.scale, self.out(self.trunk(tokens)))
-        return list(rows.split(self.sizes, dim=-1))
+__all__ = ["ClassHead", "Head", "class_head_for"]

@@ -115,7 +115,13 @@ class Hypernetwork(Writer):
         self.class_head = (
             None
             if child.class_head is None
-            else ClassHead(child, self.conditioner.size, kind=self.head, anchor=anchor)
+            else ClassHead(
+                child,
+                self.conditioner.size,
+                kind=self.head,
+                anchor=anchor,
+                any_width=generator.reads_graph,
+            )
         )
 
     def forward(self, condition: Condition) -> dict[str, Tensor]:

@@ -10,9 +10,10 @@ from torch import nn
 import netwright as nw
 from netwright.architectures import ConvNet, Recurrent, Residual, Transformer, conv, mlp
 from netwright.child import Child
+from netwright.class_rows import AnyClassRows
 from netwright.conditioners import Architecture, Context, Examples
 from netwright.conditions import Architectures, Condition, ExampleSet
-from netwright.errors import ConditionError, RunError, ShapeError
+from netwright.errors import ConditionError, RunError
 from netwright.hypernetwork import Hypernetwork
 
 VECTORS = [
@@ -85,18 +86,29 @@ def test_a_mixed_batch_gives_each_task_the_network_that_it_gets_alone():
         torch.testing.assert_close(network(x), hypernetwork.generate(asking(architecture))(x))
 
 
-def test_smaller_layers_hold_the_first_units_of_larger_ones_at_the_start():
-    # The correction depends on the graph; what is learned for all children does not.
-    hypernetwork = make()
+def test_what_children_start_from_follows_from_their_architecture_alone():
+    torch.manual_seed(0)
+    context = Context([0.0], [1.0], size=16)
+    hypernetwork = make(conditioner=[Architecture(size=16), context])
     hypernetwork.generator.rescale(0.0)
     hypernetwork.eval()
-    weights = []
-    for width in (8, 24):
-        architecture = mlp(inputs=5, hidden=(width,), outputs=3)
-        own = hypernetwork.for_architecture(architecture)
-        weights.append(own(asking(architecture))["linear1.weight"][0])
-    # The scale is measured for each child by itself.
-    torch.testing.assert_close(weights[0], weights[1][:8], rtol=0.01, atol=0)
+
+    def start(*hidden):
+        architecture = mlp(inputs=5, hidden=hidden, outputs=3)
+        wanted = replace(asking(architecture, architecture), context=torch.tensor([[0.0], [3.0]]))
+        params = hypernetwork.for_architecture(architecture)(wanted)
+        for value in params.values():
+            torch.testing.assert_close(value[0], value[1])
+        return {name: value[0].detach() for name, value in params.items()}
+
+    def alike(a, b):
+        return float(torch.cosine_similarity(a.flatten(), b.flatten(), dim=0))
+
+    one, again, other = start(24, 24, 24), start(24, 24, 24), start(12, 24, 24)
+    torch.testing.assert_close(one["linear2.weight"], again["linear2.weight"])
+    # Neither layers at other places, nor those of another width, begin as the same numbers.
+    assert alike(one["linear2.weight"], one["linear3.weight"]) < 0.9
+    assert alike(one["linear1.weight"][:12], other["linear1.weight"]) < 0.9
 
 
 def test_for_a_module_of_the_users_own():
@@ -155,9 +167,39 @@ def test_class_heads_of_any_width_from_prototypes():
         assert network(x[0]).shape == (9, 3)
         # One mean per class tells apart examples that are those means.
         assert (network(x[0]).argmax(dim=1) == y[0]).float().mean() > 0.5
-    learned = make(wide, Examples((1, 12, 12), size=16, channels=8))
-    with pytest.raises(ShapeError, match="anchor-only"):
-        learned.for_architecture(narrow)
+
+
+@pytest.mark.parametrize("head", ["anchored", "residual-only"])
+def test_learned_rows_of_class_heads_fit_any_number_of_features(head):
+    torch.manual_seed(0)
+    pictures = {"image": (1, 12, 12), "classes": 3}
+    # 6, 54 and 80 features: fewer and more than there are learned ones.
+    wanted = [conv(channels=c, depth=2, **pictures) for c in (2, 6, 10)]
+    x, y = torch.rand(1, 9, 1, 12, 12), torch.arange(3).repeat(3)[None]
+    reader = Examples((1, 12, 12), size=16, channels=8)
+    hypernetwork = make(wanted[1], reader, head=head).eval()
+    order = torch.tensor([2, 0, 1])
+    for architecture in wanted:
+        own = hypernetwork.for_architecture(architecture)
+        rows = own(Condition(ExampleSet.of(x, y, classes=3)))["head.weight"]
+        turned = own(Condition(ExampleSet.of(x, order[y], classes=3)))["head.weight"]
+        torch.testing.assert_close(turned[:, order], rows, rtol=1e-4, atol=1e-5)
+        assert own.class_head.residual is hypernetwork.class_head.residual
+
+
+def test_learned_rows_change_anchors_in_the_anchors_own_unit():
+    torch.manual_seed(0)
+    rows = AnyClassRows(["weight", "bias"], 8, reads_anchor=True)
+    space = Child(nn.Sequential(nn.Linear(5, 3))).space
+    tokens = torch.randn(2, 3, 8)
+    anchor = [torch.randn(2, 3, 5), torch.randn(2, 3, 1)]
+    for factor in (1e-3, 1e3):
+        scaled = [part * factor for part in anchor]
+        found = rows(tokens, scaled, space)
+        for start, row, plain in zip(scaled, found, rows(tokens, anchor, space), strict=True):
+            assert 0.05 < float((row - start).detach().std() / start.std()) < 1
+            # Features in another unit are told apart by the same rows.
+            torch.testing.assert_close(row / factor, plain, rtol=1e-3, atol=1e-4)
 
 
 def test_architectures_are_a_list_with_one_for_each_task():

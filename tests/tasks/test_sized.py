@@ -69,6 +69,8 @@ def test_tasks_are_those_of_the_family():
     [
         ({"each": 0}, "`each` is 0"),
         ({"pool": -1}, "`pool` is -1"),
+        ({"even": 1.5}, "`even` is 1.5"),
+        ({"ends": True, "pool": 0}, "expected at least 2"),
         ({"family": {"name": "sines"}}, "'sines' is not known"),
         ({"family": {"name": "sized"}}, "'sized' is not known"),
         ({"space": mlp_space(3, outputs=1)}, r"read inputs of \(3,\)"),
@@ -77,6 +79,34 @@ def test_tasks_are_those_of_the_family():
 def test_what_does_not_fit_is_refused(options, said):
     with pytest.raises(DataError, match=said):
         Sized(**{"family": SINE, "space": SPACE, **options})
+
+
+def test_the_smallest_and_the_largest_are_in_every_step():
+    own = family(ends=True, pool=30)
+    pool = {
+        a for n in range(40) for a in family(pool=30).sample(stream(n, "x"), 8, "train").condition.architecture.values
+    }  # fmt: skip
+    ends = {min(pool, key=lambda a: a.parameters), max(pool, key=lambda a: a.parameters)}
+    for n in range(4):
+        found = own.sample(stream(n, "x"), 8, "train").condition.architecture.values
+        assert ends <= set(found)
+        assert len(set(found)) > 2
+    # What is chosen and reported on is drawn as ever.
+    plain = family(pool=30).sample(stream(0, "x"), 8, "test").condition.architecture.values
+    assert own.sample(stream(0, "x"), 8, "test").condition.architecture.values == plain
+
+
+def test_a_share_of_the_pool_has_layers_that_are_alike():
+    space = mlp_space(1, outputs=1, depth=(2, 3), width=(2, 60))
+
+    def alike(share):
+        own = Sized(family=SINE, space=space, pool=40, even=share)
+        assert Sized(**own.record()).record() == own.record()
+        return sum(len(set(a.hidden)) == 1 for a in own._pool)
+
+    assert alike(0.0) <= 10
+    assert 30 <= alike(0.75) <= 40
+    assert alike(1.0) == 40
 
 
 def test_parts_of_a_batch_cover_it():

@@ -18,12 +18,20 @@ _FEW = 64
 
 
 def drawn(
-    choices: Mapping[str, Choice], layered: Sequence[str], rng: np.random.Generator
+    choices: Mapping[str, Choice],
+    layered: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    is_even: bool = False,
 ) -> Options:
-    """Each option by its choice, layer by layer."""
+    """Each option by its choice, layer by layer; or once for all layers, if these are to be alike."""
     depth = choices[DEPTH].draw(rng) if layered else 0
+
+    def along(choice: Choice) -> list[Any]:
+        return [choice.draw(rng)] * depth if is_even else [choice.draw(rng) for _ in range(depth)]
+
     return {
-        name: [choice.draw(rng) for _ in range(depth)] if name in layered else choice.draw(rng)
+        name: along(choice) if name in layered else choice.draw(rng)
         for name, choice in own(choices, layered).items()
     }
 

@@ -68,6 +68,7 @@ class SearchSpace:
         *,
         split: Split | None = None,
         most: Limits | Cost | None = None,
+        is_even: bool = False,
     ) -> Architecture:
         """A member at random, a function of `rng` alone.
 
@@ -75,6 +76,7 @@ class SearchSpace:
             rng: Where chance comes from.
             split: Of which part of the space; by default of all.
             most: What it may cost at most.
+            is_even: Whether all its layers are to be alike; where limits leave none such, they may differ.
 
         Raises:
             RunError: If no member is so small, or of that part.
@@ -87,7 +89,7 @@ class SearchSpace:
             return split is None or self.split_of(architecture) == split
 
         for _ in range(_TRIES):
-            found = self._draw(rng)
+            found = self._draw(rng, is_even=is_even)
             if limits.allow(found.cost) and fits(found):
                 return found
         found = self._small_enough(limits)
@@ -239,9 +241,11 @@ class SearchSpace:
                 "Give a list of one value for what does not vary."
             )
 
-    def _draw(self, rng: np.random.Generator, *, known: bool = True) -> Architecture:
+    def _draw(
+        self, rng: np.random.Generator, *, known: bool = True, is_even: bool = False
+    ) -> Architecture:
         for _ in range(_TRIES):
-            options = drawn(self.choices, self._layered, rng)
+            options = drawn(self.choices, self._layered, rng, is_even=is_even)
             found = self._member(options, known=known)
             if found is not None:
                 return found

@@ -1,14 +1,15 @@
 """Weights of a child of any architecture, from its graph."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import log2, prod
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright.conditioners.base import Embedding
 from netwright.conditioners.graph_encoder import GraphEncoder, stacked
@@ -19,11 +20,13 @@ from netwright.generators.base import (
     scale_of,
     unit_linear,
 )
-from netwright.graph import ChildGraph, chain_of
+from netwright.generators.units import UNITS, widened
+from netwright.graph import FEATURES, ChildGraph, chain_of
 from netwright.space import ParameterSpace, TensorSpec
 
-# Units along an axis that are told apart exactly; further ones are mixtures of these.
-UNITS = 64
+# Learned matrices are kept at about the size of a child's weights: an optimiser whose steps have one length then changes them as fast
+# as it would change those. Measured on Omniglot with 16 channels, kept at 1: 84 % after 700 steps in place of 88.
+KEPT = 0.05
 # Side of the largest kernel that is written position by position; larger ones repeat its edge.
 SIDE = 5
 # What a tensor is within its operation.
@@ -69,7 +72,7 @@ class Graph(WeightGenerator):
         *,
         base: Mapping[str, Tensor],
         graph: ChildGraph | None = None,
-        mixtures: int = 8,
+        mixtures: int = 16,
         rank: int = 8,
         depth: int = 1,
     ) -> None:
@@ -82,20 +85,29 @@ class Graph(WeightGenerator):
         self.read_global = unit_linear(embedding_size, embedding_size, 0.3)
         self.kind = nn.Linear(_TOLD, embedding_size)
         self.norm = nn.LayerNorm(embedding_size)
-        # Mixtures of unit variance are theta_0, by the bias; of the correction's variance the mixtures have three
-        # quarters, the product one.
-        self.mix = unit_linear(embedding_size, mixtures, INITIAL_DELTA * (0.75 / mixtures) ** 0.5)
-        # Across what theta_0 is, so that corrections make no child larger or smaller at the start.
-        self.mix.weight.data -= self.mix.weight.data.mean(dim=0)
-        starts = any(float(base[spec.name].std()) > 0 for spec in space.tensors if spec.size > 1)
-        nn.init.constant_(self.mix.bias, mixtures**-0.5 if starts else 0.0)
+        # theta_0 follows from the architecture alone: shares of length 1, others for each tensor, times a gain.
+        self.start = nn.Sequential(
+            _Waves(FEATURES + _TOLD, 2 * embedding_size),
+            nn.LayerNorm(2 * embedding_size),
+            nn.Linear(2 * embedding_size, mixtures),
+        )
+        self.gain = nn.Linear(FEATURES + _TOLD, 1)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.gain.bias)
+        self.has_start = any(
+            float(base[spec.name].std()) > 0 for spec in space.tensors if spec.size > 1
+        )
+        # Of the correction's variance the mixtures have three quarters, the product one.
+        self.mix = unit_linear(
+            embedding_size, mixtures, INITIAL_DELTA * (0.75 / mixtures) ** 0.5, bias=False
+        )
         spread = (INITIAL_DELTA * (0.25 / rank) ** 0.5) ** 0.5
         self.left = unit_linear(embedding_size, UNITS * rank, spread)
         self.right = unit_linear(embedding_size, UNITS * rank, spread)
         self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
-        self.matrices = nn.Parameter(torch.randn(mixtures, UNITS, UNITS))
-        self.kernels = nn.Parameter(torch.randn(mixtures, UNITS, UNITS, SIDE * SIDE))
-        self.vectors = nn.Parameter(torch.randn(mixtures, UNITS))
+        self.matrices = nn.Parameter(KEPT * torch.randn(mixtures, UNITS, UNITS))
+        self.kernels = nn.Parameter(KEPT * torch.randn(mixtures, UNITS, UNITS, SIDE * SIDE))
+        self.vectors = nn.Parameter(KEPT * torch.randn(mixtures, UNITS))
         self._lay_out(space, chain_of(space) if graph is None else graph)
 
     def options(self) -> dict[str, Any]:
@@ -142,8 +154,10 @@ class Graph(WeightGenerator):
         places = torch.tensor(self.places, device=embedding.z.device)
         tokens = embedding.operations[:, places]
         tokens = self.norm(tokens + self.kind(self.told.to(tokens)))
-        # A factor that starts at nothing has no theta_0: its shares are corrections alone.
-        shares = self.mix(tokens) - self.mix.bias * self.starts_at_zero.to(tokens).unsqueeze(-1)
+        shares = self.mix(tokens)
+        if self.has_start:
+            shares = shares + self._start_shares().to(tokens)
+        shares = shares / KEPT
         values = {i: value for kind in _KINDS for i, value in self._of_kind(kind, tokens, shares)}
         params = {}
         for i, spec in enumerate(self.space.tensors):
@@ -172,6 +186,14 @@ class Graph(WeightGenerator):
         )
         return replace(embedding, operations=operations)
 
+    def _start_shares(self) -> Tensor:
+        """How learned matrices are mixed to theta_0 of each tensor, [tensors, K]: the same for all conditions."""
+        weight = self.gain.weight
+        told = torch.cat([self.graph.features[self.places], self.told], dim=1).to(weight)
+        shares: Tensor = F.normalize(self.start(told), dim=-1) * self.gain(told).exp()
+        # A factor that starts at nothing has no theta_0: its shares are corrections alone.
+        return shares * ~self.starts_at_zero.to(weight.device).unsqueeze(-1)
+
     def _of_kind(self, kind: str, tokens: Tensor, shares: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Place and value, [T, *], of all tensors of one kind: they are mixed in one product."""
         own = [i for i, each in enumerate(self.kinds) if each == kind]
@@ -181,7 +203,7 @@ class Graph(WeightGenerator):
         if kind == "vector":
             mixed = share @ self.vectors
             for n, i in enumerate(own):
-                yield i, _widened(mixed[:, n], 1, self.space.tensors[i].size)
+                yield i, widened(mixed[:, n], 1, self.space.tensors[i].size)
             return
         left = self.left(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
         right = self.right(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
@@ -190,7 +212,7 @@ class Graph(WeightGenerator):
             mixed = mixed + left @ right.transpose(-1, -2)
             for n, i in enumerate(own):
                 rows, columns = self.space.tensors[i].shape
-                yield i, _widened(_widened(mixed[:, n], 1, rows), 2, columns)
+                yield i, widened(widened(mixed[:, n], 1, rows), 2, columns)
             return
         for n, i in enumerate(own):
             spec = self.space.tensors[i]
@@ -208,7 +230,7 @@ class Graph(WeightGenerator):
         mixed = mixed + torch.einsum(
             "tar,tbr,trp->tabp", left[:, :rows], right[:, :columns], profile
         )
-        return _widened(_widened(mixed, 1, spec.shape[0]), 2, spec.shape[1])
+        return widened(widened(mixed, 1, spec.shape[0]), 2, spec.shape[1])
 
     def _lay_out(self, space: ParameterSpace, graph: ChildGraph) -> None:
         """What follows from the child."""
@@ -234,6 +256,26 @@ _TOLD = len(_LEAVES) + 5
 _KINDS = ("vector", "matrix", "kernel")
 
 
+class _Waves(nn.Linear):
+    """sin(W x + b), W so large that layers one place or one doubling of width apart are told apart from the start.
+
+    Through an ordinary layer theta_0 would begin as nearly the same for all convolutions of a network. Measured on Omniglot over
+    networks of 4 to 16 channels, 700 steps: where widths share theta_0, 71 and 76 % with 8 and 16 channels; where not, 76 and 78.
+
+    References:
+        Tancik et al., Fourier features let networks learn high frequency functions, arXiv:2006.10739.
+    """
+
+    def reset_parameters(self) -> None:
+        """Phases anywhere, frequencies of a normal distribution."""
+        nn.init.normal_(self.weight, std=4.0)
+        nn.init.uniform_(self.bias, -math.pi, math.pi)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[*, W] of values [*, N]."""
+        return super().forward(x).sin()
+
+
 def _told_of(spec: TensorSpec) -> list[float]:
     """Which tensor of its operation it is, and its size."""
     leaf = spec.name.rpartition(".")[2]
@@ -254,23 +296,6 @@ def _positions(kernel: tuple[int, ...]) -> list[int]:
         return [min(SIDE - 1, max(0, i + (SIDE - count) // 2)) for i in range(count)]
 
     return [r * SIDE + c for r in along(height) for c in along(width)]
-
-
-def _widened(value: Tensor, axis: int, count: int) -> Tensor:
-    """The first `count` units along an axis; beyond `UNITS`, mixtures of all, of the same spread."""
-    have = value.shape[axis]
-    if count <= have:
-        return value.narrow(axis, 0, count)
-    mixing = _mixtures(count - have, have).to(value)
-    more = torch.tensordot(mixing, value, dims=([1], [axis])).movedim(0, axis)
-    return torch.cat([value, more], dim=axis)
-
-
-def _mixtures(count: int, units: int) -> Tensor:
-    """Rows of length 1, [count, units]: a longer list begins with the shorter one."""
-    drawn = np.random.default_rng(0).standard_normal((count, units), dtype=np.float32)
-    drawn /= np.sqrt(np.square(drawn).sum(axis=1, keepdims=True))
-    return torch.from_numpy(drawn)
 
 
 __all__ = ["Graph"]

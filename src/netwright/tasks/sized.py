@@ -29,11 +29,17 @@ class Sized(TaskFamily):
         each: How many tasks of a batch share an architecture.
         pool: How many training architectures there are, drawn once: what is made for each is kept. 0 draws new ones in
             every step.
+        ends: Whether the smallest and the largest of the pool are among every step's (the sandwich rule): what lies
+            between is then seldom worse than both, and units that only the widest networks have are trained in every step.
+        even: Share of the pool whose layers are all alike, which random ones hardly ever are.
         data_root: Folder with the data sets, for families that read one.
 
     Raises:
         DataError: If the family is not known, a number is out of range, or networks of the space do not fit the tasks.
         RunError: If the space is none.
+
+    References:
+        Yu and Huang, Universally slimmable networks (the sandwich rule), arXiv:1903.05134.
     """
 
     def __init__(
@@ -43,6 +49,8 @@ class Sized(TaskFamily):
         space: Mapping[str, Any] | SearchSpace | str,
         each: int = 1,
         pool: int = 1_000,
+        ends: bool = False,
+        even: float = 0.0,
         data_root: str | Path | None = None,
     ) -> None:
         for name, value, least in (("each", each, 1), ("pool", pool, 0)):
@@ -50,6 +58,12 @@ class Sized(TaskFamily):
                 raise DataError(
                     f"`{name}` is {value!r}, expected a whole number of at least {least}."
                 )
+        if not 0 <= even <= 1:
+            raise DataError(f"`even` is {even!r}, expected a share from 0 to 1.")
+        if ends and pool < 2:
+            raise DataError(
+                f"`ends` asks for the smallest and the largest of a pool, and `pool` is {pool}, expected at least 2."
+            )
         self._record = dict(family)
         self.family = family_of(family, data_root)
         inner = self.family.shape
@@ -57,6 +71,7 @@ class Sized(TaskFamily):
             space = ready_space(space, inner)
         self.space = space if isinstance(space, SearchSpace) else SearchSpace.from_record(space)
         self.each, self.pool = each, pool
+        self.ends, self.even = ends, even
         smallest = self.space.smallest()
         if smallest.input_shape != inner.x:
             raise DataError(
@@ -69,6 +84,8 @@ class Sized(TaskFamily):
         """Draw T tasks of a split, and an architecture for every `each` of them."""
         batch = self.family.sample(rng, tasks, split)
         wanted = [self._draw(rng, split) for _ in range(-(-tasks // self.each))]
+        if self.ends and split == "train" and len(wanted) > 1:
+            wanted[:2] = self._ends
         whole = Architectures([wanted[t // self.each] for t in range(tasks)])
         return replace(batch, condition=replace(batch.condition, architecture=whole))
 
@@ -84,6 +101,9 @@ class Sized(TaskFamily):
             "space": self.space.record(),
             "each": self.each,
             "pool": self.pool,
+            # Left out where they are the default, as in records of earlier versions.
+            **({"ends": True} if self.ends else {}),
+            **({"even": self.even} if self.even else {}),
         }
 
     def preparation(self) -> Mapping[str, Any] | None:
@@ -99,7 +119,13 @@ class Sized(TaskFamily):
     @cached_property
     def _pool(self) -> list[Architecture]:
         rng = stream(0, "architectures")
-        return [self.space.sample(rng, split="train") for _ in range(self.pool)]
+        alike = round(self.even * self.pool)
+        return [self.space.sample(rng, split="train", is_even=i < alike) for i in range(self.pool)]
+
+    @cached_property
+    def _ends(self) -> list[Architecture]:
+        by_size = sorted(self._pool, key=lambda architecture: architecture.cost.parameters)
+        return [by_size[0], by_size[-1]]
 
 
 __all__ = ["Sized"]
