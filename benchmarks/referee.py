@@ -3,7 +3,7 @@
     netwright compare benchmarks/experiments/sine-referee.yaml --folder runs/sine-referee
     python benchmarks/referee.py runs/sine-referee
 
-Settings that lack a result are left out of the rows; the report says what is missing.
+Learners that lack a result in a setting are left out of the rows of that setting, whose notes say so; the report says what is missing.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,20 @@ def main() -> None:
         check=True,
     )
     summary = json.loads((args.folder / "summary.json").read_text())
-    lacking = {setting for setting, _, _ in summary["missing"]}
-    rows = [
-        row_of(summary["name"], setting, row)
-        for setting in summary["settings"]
-        if setting["name"] not in lacking
-        for row in setting["rows"]
-    ]
+    lacking = {(setting, learner) for setting, learner, _ in summary["missing"]}
+    rows = []
+    for setting in summary["settings"]:
+        name = setting["name"]
+        without = sorted(learner for each, learner in lacking if each == name)
+        # Differences are to the reference: without it there is nothing to compare.
+        if setting["reference"] in without:
+            continue
+        for row in setting["rows"]:
+            if row["learner"] in without:
+                continue
+            found = row_of(summary["name"], setting, row)
+            told = f"; not finished here: {', '.join(without)}" if without else ""
+            rows.append(replace(found, note=found.note + told))
     write_rows(summary["name"].replace("-", "_"), rows)
     to = REPORTS / summary["name"]
     to.mkdir(parents=True, exist_ok=True)

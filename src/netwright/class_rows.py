@@ -59,8 +59,7 @@ class ClassRows(nn.Module):
 class AnyClassRows(nn.Module):
     """As `ClassRows`, for heads that read any number of features: no learned number depends on how many.
 
-    A row has as many numbers as there are features, the first of `UNITS` learned ones; see `generators.Graph`, whose units mean
-    about the same in children of all widths. Corrections of an anchor are in the unit of its own rows: features of
+    A row has as many numbers as there are features, the first of `UNITS` learned ones, beyond these mixtures of them. Corrections of an anchor are in the unit of its own rows: features of
     children of different architectures are of very different sizes.
 
     Args:

@@ -144,6 +144,19 @@ def test_the_image_runs_as_nobody_in_particular():
     assert users == ["10001:10001"]
 
 
+def test_containers_are_told_where_networks_are_kept(manifests):
+    (container,) = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for given in ({e["name"] for e in container["env"]}, set(compose["services"]["server"]["environment"])):
+        from typer.main import get_command
+
+        from netwright.cli import server
+
+        read = {p.envvar for p in get_command(server.app).commands["serve"].params if p.envvar}
+        assert read <= given
+        assert read
+
+
 def test_compose_names_only_what_it_has():
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     services = compose["services"]

@@ -38,9 +38,9 @@ _LEAVES = (
 class Graph(WeightGenerator):
     """W[o, i] = mean + scale * M[o, i], M a mixture of learned matrices and a product of two written ones.
 
-    A token per operation of the child attends to the others, along the graph, and to the condition. It says how the learned
-    matrices are mixed for each tensor, and writes the product. Matrices are as large as the largest layer: a smaller
-    layer has their first rows and columns, so that a unit means about the same in children of all widths, and the
+    theta_0 is a mixture that follows from the architecture alone: from what an operation is, where it stands, and its
+    sizes. A token per operation attends to the others, along the graph, and to the condition; it changes the mixture, and
+    writes the product. Matrices are as large as the largest layer, a smaller one has their first rows and columns, and the
     scale is that of the child's own initialisation, which falls with the fan-in. No learned number depends on the child:
     the same generator writes any other whose operations are known (`for_graph`), of any depth.
 
