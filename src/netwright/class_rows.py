@@ -75,8 +75,12 @@ class AnyClassRows(nn.Module):
         self.read = nn.Linear(UNITS + 1, embedding_size) if reads_anchor else None
         self.trunk = nn.Sequential(nn.Linear(embedding_size, width), nn.GELU(), nn.LayerNorm(width))
         start = _SMALL if reads_anchor else 1.0
+        # A number that is added to the bias of every class alike would change no class's probability.
         self.out = nn.ModuleList(
-            unit_linear(width, UNITS if leaf == "weight" else 1, start) for leaf in leaves
+            unit_linear(width, UNITS, start)
+            if leaf == "weight"
+            else unit_linear(width, 1, start, bias=False)
+            for leaf in leaves
         )
 
     def forward(

@@ -246,7 +246,7 @@ def test_flights_are_drawn(tmp_path, name):
     )
     assert len(shapes) >= 2
     with pytest.raises(ArtifactError, match=r"expected .gif"):
-        animate(flight, name, family.environment, tmp_path / "flight.mp4")
+        animate(flight, name, family.environment, tmp_path / "flight.avi")
 
 
 @pytest.mark.parametrize("name", ["pendulum", "reacher", "half-cheetah"])

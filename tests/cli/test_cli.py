@@ -317,7 +317,7 @@ MISTAKES = [
     (
         ["train", "pendulum", "--objective", "spread"],
         1,
-        "`--objective` is 'spread', expected options and values",
+        "`--objective` names 'spread', expected one of",
     ),
     (
         ["train", "sine", "--objective", "discount=0.9"],

@@ -147,7 +147,10 @@ def test_the_image_runs_as_nobody_in_particular():
 def test_containers_are_told_where_networks_are_kept(manifests):
     (container,) = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    for given in ({e["name"] for e in container["env"]}, set(compose["services"]["server"]["environment"])):
+    for given in (
+        {e["name"] for e in container["env"]},
+        set(compose["services"]["server"]["environment"]),
+    ):
         from typer.main import get_command
 
         from netwright.cli import server

@@ -86,7 +86,12 @@ def test_at_step_0_the_child_is_a_well_initialised_child(name, hidden, inputs, s
     with torch.no_grad():
         params = hypernetwork(condition)
         x = torch.randn(8, 64, inputs)
-        ratio = child(params, x).std() / child(child.initial_params(8), x).std()
+        plain = child(child.initial_params(8), x).std()
+        if name == "graph":
+            # It starts from numbers of its own, as another network of the kind would: two of these differ by a fifth, and now and
+            # then by more than a half. So several stand for what is usual.
+            plain = torch.stack([child.architecture.build()(x).std() for _ in range(8)]).mean()
+        ratio = child(params, x).std() / plain
     assert 0.5 <= float(ratio) <= 2
     for spec in child.space.tensors:
         if spec.size >= 64:  # fewer numbers say little about their variance

@@ -275,5 +275,3 @@ def test_only_this_machine_is_served_without_tokens(tmp_path):
     for host in ("0.0.0.0", "::", "192.168.1.2", "example.com"):
         with pytest.raises(RunError, match="netwright token new"):
             serve({}, host=host)
-    with pytest.raises(RunError, match="nothing to serve"):
-        serve({}, host="127.0.0.1")

@@ -20,7 +20,7 @@ from netwright.generators.base import (
     scale_of,
     unit_linear,
 )
-from netwright.generators.units import UNITS, widened
+from netwright.generators.units import UNITS, balanced, widened
 from netwright.graph import FEATURES, ChildGraph, chain_of
 from netwright.space import ParameterSpace, TensorSpec
 
@@ -105,9 +105,9 @@ class Graph(WeightGenerator):
         self.left = unit_linear(embedding_size, UNITS * rank, spread)
         self.right = unit_linear(embedding_size, UNITS * rank, spread)
         self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
-        self.matrices = nn.Parameter(KEPT * torch.randn(mixtures, UNITS, UNITS))
-        self.kernels = nn.Parameter(KEPT * torch.randn(mixtures, UNITS, UNITS, SIDE * SIDE))
-        self.vectors = nn.Parameter(KEPT * torch.randn(mixtures, UNITS))
+        self.matrices = nn.Parameter(KEPT * balanced(mixtures, 1)[0])
+        self.kernels = nn.Parameter(KEPT * balanced(mixtures, SIDE * SIDE).movedim(0, -1))
+        self.vectors = nn.Parameter(KEPT * balanced(mixtures, 1)[0, :, :, 0])
         self._lay_out(space, chain_of(space) if graph is None else graph)
 
     def options(self) -> dict[str, Any]:

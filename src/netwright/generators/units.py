@@ -1,5 +1,7 @@
 """Units along an axis of any length, from a fixed number of them."""
 
+from math import ceil
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +21,29 @@ def widened(value: Tensor, axis: int, count: int) -> Tensor:
     return torch.cat([value, more], dim=axis)
 
 
+def balanced(mixtures: int, count: int) -> Tensor:
+    """Random matrices whose mixtures have one variance, [count, mixtures, UNITS, UNITS].
+
+    Each number by itself is as one of a normal distribution. Tile by tile they are orthogonal: a mixture whose shares have
+    length 1 then has variance 1 in every tile, and so in the first rows and columns of any number of tiles. Of independent
+    numbers the smallest layers of a child would have half or twice the variance that they are to have.
+
+    Args:
+        mixtures: How many are mixed.
+        count: How many times.
+    """
+    side = ceil(mixtures**0.5)
+    tiles = ceil(UNITS / side)
+    drawn: Tensor = (
+        torch.linalg.qr(torch.randn(count, tiles, tiles, side * side, mixtures)).Q * side
+    )
+    # QR fixes the signs of its first rows.
+    drawn = drawn * torch.randn(count, tiles, tiles, 1, mixtures).sign()
+    whole: Tensor = drawn.unflatten(3, (side, side)).permute(0, 5, 1, 3, 2, 4)
+    whole = whole.reshape(count, mixtures, tiles * side, tiles * side)
+    return whole[..., :UNITS, :UNITS]
+
+
 def mixtures(count: int, units: int) -> Tensor:
     """Rows of length 1, [count, units]: a longer list begins with the shorter one."""
     drawn = np.random.default_rng(0).standard_normal((count, units), dtype=np.float32)
@@ -26,4 +51,4 @@ def mixtures(count: int, units: int) -> Tensor:
     return torch.from_numpy(drawn)
 
 
-__all__ = ["UNITS", "mixtures", "widened"]
+__all__ = ["UNITS", "balanced", "mixtures", "widened"]

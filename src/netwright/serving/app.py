@@ -83,8 +83,24 @@ def build_app(
     for router in routers:
         app.include_router(router, prefix="/v1")
     if static.is_dir():
-        app.mount("/", StaticFiles(directory=static, html=True), name="page")
+        _add_page(app, static)
     return Gate(app, routes, quotas, tokens)
+
+
+def _add_page(app: FastAPI, static: Path) -> None:
+    """A route for each file: mounted at the root, all of them together would stand before what is not there and what may not be done."""
+    files = StaticFiles(directory=static)
+
+    def route(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def file(request: Request) -> Response:
+            return await files.get_response(name, request.scope)
+
+        return file
+
+    for each in sorted(path for path in static.rglob("*") if path.is_file()):
+        name = each.relative_to(static).as_posix()
+        for path in [f"/{name}"] + ["/"] * (name == "index.html"):
+            app.add_route(path, route(name), methods=["GET"], include_in_schema=False)
 
 
 def _endpoint(handler: Handler, path: str) -> Callable[[Request], Awaitable[Response]]:

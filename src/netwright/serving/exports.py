@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import io
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -103,15 +104,20 @@ class Exporter:
     def _running(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, context, initializer=_begin)
+            self._pool = ProcessPoolExecutor(
+                1, context, initializer=_begin, initargs=(os.getpid(),)
+            )
         return self._pool
 
 
-def _begin() -> None:
+def _begin(server: int) -> None:
     """Stay for as long as the server does: not be ended by the terminal before it, and not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # It may have ended while this process was starting, which takes a second: nobody would be told of it any more.
+        if os.getppid() != server:
+            os._exit(0)
     import torch
 
     torch.set_num_threads(1)
