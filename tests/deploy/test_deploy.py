@@ -1,6 +1,9 @@
 """What `deploy/` holds is read by its own tools, and names nothing that is not there."""
 
+import ast
+import inspect
 import json
+import os
 import re
 import shutil
 import socket
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netwright import cli
+from netwright import cli, serving
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -197,28 +200,24 @@ def until_it_answers(port, path="/healthz"):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Port of a server of an untrained hypernetwork for sine waves."""
-    root = tmp_path_factory.mktemp("deployed")
+def sine(tmp_path_factory):
+    """Run of a hypernetwork for sine waves, trained for a moment."""
+    folder = tmp_path_factory.mktemp("deployed") / "sine"
     with pytest.MonkeyPatch.context() as patch:
-        command = [
-            "train",
-            "sine",
-            "--steps",
-            2,
-            "--tasks",
-            2,
-            "--quiet",
-            "--folder",
-            root / "sine",
-        ]
+        command = ["train", "sine", "--steps", 2, "--tasks", 2, "--quiet", "--folder", folder]
         patch.setattr(sys, "argv", ["netwright", *map(str, command)])
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         assert not stopped.value.code
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(sine):
+    """Port of a server of it."""
     port = free_port()
-    command = [sys.executable, "-m", "netwright", "serve", str(root / "sine"), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "netwright", "serve", str(sine), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=sine.parent, stdout=subprocess.DEVNULL)
     try:
         until_it_answers(port)
         yield port
@@ -279,3 +278,58 @@ def test_nginx_hands_requests_on(server, proxy):
 def test_nginx_keeps_numbers_inside_and_long_bodies_outside(proxy):
     assert ask(proxy, "/metrics")[0] == 404
     assert ask(proxy, "/v1/predict", bytes(17_000_000))[0] == 413
+
+
+_UNDER_RAY = """
+import importlib.util, sys, urllib.request
+import ray
+from ray import serve
+ray.init(num_cpus=2, include_dashboard=False, configure_logging=False)
+spec = importlib.util.spec_from_file_location("under_ray", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+serve.start(http_options={"port": int(sys.argv[2])})
+serve.run(module.app, route_prefix="/")
+headers = {"Content-Type": "application/json", "Authorization": "Bearer " + sys.argv[3]}
+request = urllib.request.Request(f"http://127.0.0.1:{sys.argv[2]}/v1/predict", sys.argv[4].encode(), headers)
+print("ANSWER", urllib.request.urlopen(request, timeout=60).read().decode())
+serve.shutdown()
+ray.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_the_application_runs_under_ray(sine, tmp_path):
+    pytest.importorskip("ray", reason="needs the extra `dist`")
+    from netwright.serving.tokens import new_token
+
+    token = new_token(tmp_path / "tokens.json", "me")
+    condition = {"examples": {"x": [[0.1], [0.5]], "y": [[0.2], [0.4]]}}
+    body = json.dumps({"hypernetwork": "sine", "condition": condition, "x": [[0.3]]})
+    (tmp_path / "program.py").write_text(_UNDER_RAY)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", DEPLOY / "ray" / "app.py", str(free_port()), token, body],
+        env={
+            **os.environ,
+            "NETWRIGHT_RUNS": str(sine),
+            "NETWRIGHT_TOKENS": str(tmp_path / "tokens.json"),
+            "NETWRIGHT_REGISTRY": f"sqlite:///{tmp_path}/registry.db",
+            "NETWRIGHT_ARTIFACTS": str(tmp_path / "artifacts"),
+        },
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    (answer,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert len(json.loads(answer.removeprefix("ANSWER "))["outputs"]) == 1
+
+
+def test_the_application_under_ray_is_made_of_what_the_server_has():
+    tree = ast.parse((DEPLOY / "ray" / "app.py").read_text())
+    calls = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "application"
+    ]
+    (call,) = calls
+    known = inspect.signature(serving.application).parameters
+    assert {keyword.arg for keyword in call.keywords} <= set(known)
+    assert {"token_file", "registry", "artifacts"} <= {keyword.arg for keyword in call.keywords}
