@@ -19,6 +19,8 @@ import serving
 from records import Row, write_rows
 
 NETWORKS = 1_000
+# As many as `load-correctness` has.
+CLIENTS = 64
 UNBATCHED = ("--max-batch", "1", "--max-delay-ms", "0")
 
 
@@ -71,15 +73,15 @@ def throughput(run: Path, root: Path, count: int, rounds: int) -> list[Row]:
             home.mkdir()
             with serving.running(run, home, *options) as server:
                 some = NETWORKS if kind == "batched" else 300
-                created(server.port, [create(10_000 + i) for i in range(64)], 32)
+                created(server.port, [create(10_000 + i) for i in range(64)], CLIENTS)
                 before = server.cpu_seconds()
                 seconds, _, ids = created(server.port, [create(i) for i in range(some)], 64)
                 found.setdefault(("write", kind), []).append(some / seconds)
                 cpu.setdefault(("write", kind), []).append((server.cpu_seconds() - before) / some)
-                speed(server.port, predictions(ids, 2 * len(ids), 1), 32)
+                speed(server.port, predictions(ids, 2 * len(ids), 1), CLIENTS)
                 requests = predictions(ids, count if kind == "batched" else count // 4, 2)
                 before = server.cpu_seconds()
-                seconds, each = speed(server.port, requests, 32)
+                seconds, each = speed(server.port, requests, CLIENTS)
                 found.setdefault(("predict", kind), []).append(len(requests) / seconds)
                 cpu.setdefault(("predict", kind), []).append(
                     (server.cpu_seconds() - before) / len(requests)
@@ -110,7 +112,7 @@ def throughput(run: Path, root: Path, count: int, rounds: int) -> list[Row]:
     tail = float(np.median(p99["batched"]))
     return [
         row("load-throughput", found["predict", "batched"], "predictions/s", count,
-            f"one row each, {NETWORKS} networks of 9,021 numbers, 32 clients; p99 {tail:.1f} ms; {cost('predict')}"),
+            f"one row each, {NETWORKS} networks of 9,021 numbers, {CLIENTS} clients; p99 {tail:.1f} ms; {cost('predict')}"),
         row("load-throughput-write", found["write", "batched"], "networks/s", NETWORKS,
             f"written from ten rows, kept durably, 64 clients; {cost('write')}"),
         row("load-batching-write", ratios["write"], "x", NETWORKS,
