@@ -158,6 +158,8 @@ def test_nothing_is_wider_than_a_phone(visit, part, scheme):
 def test_a_server_that_is_gone_is_told_in_words(visit):
     page = visit()
     page.wait_for_selector("#hypernetwork option", state="attached")
+    # The runtime that runs networks is fetched beforehand, once.
+    page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
     pads = page.locator(PAD)
     draw(page, pads.nth(0), circle())
