@@ -174,6 +174,22 @@ def test_a_server_that_is_gone_is_told_in_words(visit):
     visit.troubles[:] = [each for each in visit.troubles if "ERR_INTERNET_DISCONNECTED" not in each]
 
 
+def test_a_server_that_goes_before_the_runtime_has_come_leaves_the_page_usable(visit):
+    page = visit()
+    page.wait_for_load_state("networkidle")
+    # As on a first visit during which the server goes: of all files this one is not there.
+    page.route("**/ort-wasm-simd-threaded.mjs*", lambda route: route.abort("internetdisconnected"))
+    page.reload()
+    pads = page.locator(PAD)
+    draw(page, pads.nth(0), circle())
+    draw(page, pads.nth(1), cross())
+    expect(page.locator(".network .problem")).not_to_be_empty()
+    page.unroute("**/ort-wasm-simd-threaded.mjs*")
+    draw(page, pads.nth(1), wave())
+    page.wait_for_selector(WRITTEN)
+    visit.troubles[:] = [each for each in visit.troubles if "ERR_INTERNET_DISCONNECTED" not in each]
+
+
 def test_controls_have_names(visit):
     page = visit()
     nameless = page.evaluate(

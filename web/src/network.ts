@@ -34,6 +34,11 @@ async function load(): Promise<void> {
   const isPacked = packed[0] === 0x1f && packed[1] === 0x8b;
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   ort.env.wasm.wasmBinary = isPacked ? await new Response(stream).arrayBuffer() : packed.buffer;
+  // Once a start of the runtime has failed it refuses all others, for as long as the page is open. So all that it would
+  // fetch is there before it starts: a server that is gone for a moment does not leave the page without networks.
+  const glue = new URL("assets/ort-wasm-simd-threaded.mjs", document.baseURI).href;
+  await import(/* @vite-ignore */ glue);
+  ort.env.wasm.wasmPaths = { mjs: glue };
   // One thread: more need headers that keep the page from being framed or linked to.
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
