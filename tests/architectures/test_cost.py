@@ -106,6 +106,15 @@ def test_the_limit_can_be_moved():
     small.build()
 
 
+def test_limits_are_made_again_from_their_record():
+    for limits in (Limits(), Limits(bytes=4096, flops=10**6)):
+        assert Limits.from_record(limits.record()) == limits
+    assert Limits(flops=7).record() == {"flops": 7}
+    for wrong in ({"size": 3}, {"bytes": 0}, {"bytes": 1.5}, {"bytes": True}):
+        with pytest.raises(RunError, match="is no limit, expected whole numbers"):
+            Limits.from_record(wrong)
+
+
 @pytest.mark.parametrize("unit", ["parameters", "flops", "bytes", "activation_bytes"])
 def test_limits_allow_what_is_no_larger_in_any_unit(unit):
     cost = Cost(parameters=5, flops=10, bytes=20, activation_bytes=30)

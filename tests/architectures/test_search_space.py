@@ -15,6 +15,7 @@ from netwright.architectures import (
     SearchSpace,
     Transformer,
     Uniform,
+    Weighted,
     conv_space,
     mlp_space,
     recurrent_space,
@@ -22,6 +23,7 @@ from netwright.architectures import (
     to_record,
     transformer_space,
 )
+from netwright.architectures.choices import choice_of
 from netwright.errors import RunError
 from netwright.splits import SPLITS, split_of_record
 
@@ -209,6 +211,19 @@ def test_a_choice_of_numbers_has_an_order_and_knows_them_from_truths():
     assert True not in choice
 
 
+def test_weights_say_how_often_a_value_is_drawn():
+    choice = Weighted((2, 1, 5), (6, 1, 3))
+    assert choice.values == (1, 2, 5)
+    rng = rng_of(0)
+    drawn = np.array([choice.draw(rng) for _ in range(4000)])
+    assert np.allclose([(drawn == v).mean() for v in (1, 2, 5)], [0.1, 0.6, 0.3], atol=0.03)
+    assert choice_of(json.loads(json.dumps(choice.record()))) == choice
+    space = conv_space((1, 8, 8), outputs=2, strides=Weighted((1, 2), (1, 9)), skips=[False])
+    strides = [s for _ in range(300) for s in space.sample(rng).strides]
+    assert 0.85 < np.mean(np.array(strides) == 2) < 0.95
+    assert SearchSpace.from_record(space.record()) == space
+
+
 @pytest.mark.parametrize("choice", [Uniform(2, 9), LogUniform(2, 9)])
 def test_what_is_near_is_another_value_close_by(choice):
     for value in choice.values:
@@ -264,6 +279,10 @@ LAYERS = {"depth": [1, 2], "hidden": [8]}
             "no member one change away",
         ),
         (lambda: Uniform(3, 2), "3 to 2 is no range"),
+        (lambda: Weighted((1, 2), (1,)), "expected one above 0 for each"),
+        (lambda: Weighted((1, 2), (1, 0)), "expected one above 0 for each"),
+        (lambda: choice_of({"weighted": [[1, 2], [3]]}), "is no choice, expected a list"),
+        (lambda: choice_of({"weighted": []}), "is no choice, expected a list"),
         (lambda: LogUniform(0, 2), "`low` of a logarithmic choice is 0"),
         (lambda: mlp_space(6, outputs=3).sample(rng_of(0), split="dev"), "`split` is 'dev'"),
         (lambda: mlp_space(6, outputs=3).smallest(by="size"), "`by` is 'size'"),

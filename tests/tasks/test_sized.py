@@ -1,12 +1,13 @@
 """Tasks that ask for networks of different architectures, from sampling to training."""
 
+import numpy as np
 import pytest
 import torch
 
 import netwright as nw
-from netwright.architectures import mlp_space
+from netwright.architectures import Limits, mlp_space
 from netwright.conditions import Architectures
-from netwright.errors import ConditionError, DataError
+from netwright.errors import ConditionError, DataError, RunError
 from netwright.learners.catalogue import make_learner
 from netwright.objectives import OBJECTIVES
 from netwright.rng import stream
@@ -107,6 +108,25 @@ def test_a_share_of_the_pool_has_layers_that_are_alike():
     assert alike(0.0) <= 10
     assert 30 <= alike(0.75) <= 40
     assert alike(1.0) == 40
+
+
+@pytest.mark.parametrize("pool", [0, 30])
+def test_no_network_costs_more_than_is_allowed(pool):
+    def costs(**options):
+        own = family(pool=pool, **options)
+        assert Sized(**own.record()).record() == own.record()
+        return [
+            a.cost.bytes
+            for split in ("train", "validation", "test")
+            for n in range(6)
+            for a in own.sample(stream(n, split), 8, split).condition.architecture.values
+        ]
+
+    most = int(np.median(costs()))
+    assert max(costs(most={"bytes": most})) <= most
+    assert max(costs(most=Limits(bytes=most))) <= most
+    with pytest.raises(RunError, match="has at most 4 bytes: the smallest has"):
+        family(pool=pool, most=Limits(bytes=4)).sample(stream(0, "x"), 2, "train")
 
 
 def test_parts_of_a_batch_cover_it():

@@ -5,7 +5,7 @@
 
 from netwright.architectures.base import Architecture
 from netwright.architectures.catalogue import ARCHITECTURES, from_record, to_record
-from netwright.architectures.choices import Choice, LogUniform, OneOf, Uniform
+from netwright.architectures.choices import Choice, LogUniform, OneOf, Uniform, Weighted
 from netwright.architectures.conv import Conv
 from netwright.architectures.conv_net import ConvNet
 from netwright.architectures.cost import Cost, Limits, check_cost, parameter_limit
@@ -46,6 +46,7 @@ __all__ = [
     "TableNet",
     "Transformer",
     "Uniform",
+    "Weighted",
     "check_cost",
     "conv",
     "conv_space",

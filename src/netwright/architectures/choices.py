@@ -102,6 +102,36 @@ class OneOf(Choice):
 
 
 @dataclass(frozen=True)
+class Weighted(OneOf):
+    """Any value of a list, some more likely than others.
+
+    >>> Weighted((1, 2), (1, 3)).record()
+    {'weighted': [[1, 1], [2, 3]]}
+    """
+
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.options) or not all(w > 0 for w in self.weights):
+            raise RunError(
+                f"{list(self.weights)} are no weights of {list(self.options)}, expected one above 0 for each value."
+            )
+        weight_of = dict(zip(self.options, self.weights, strict=True))
+        super().__post_init__()
+        object.__setattr__(self, "weights", tuple(weight_of[value] for value in self.options))
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """As likely as its weight says."""
+        shares = np.cumsum(self.weights)
+        place = np.searchsorted(shares, rng.random() * shares[-1], side="right")
+        return self.options[min(int(place), len(self.options) - 1)]
+
+    def record(self) -> Any:
+        """{"weighted": [[value, weight], ...]}."""
+        return {"weighted": [list(pair) for pair in zip(self.options, self.weights, strict=True)]}
+
+
+@dataclass(frozen=True)
 class Uniform(Choice):
     """Whole numbers from `low` to `high`, each as likely as the others."""
 
@@ -172,7 +202,9 @@ _RANGES: dict[str, type[Uniform]] = {"uniform": Uniform, "log-uniform": LogUnifo
 
 
 def choice_of(record: object) -> Choice:
-    """A choice as it is, or from its record: a list, {"uniform": [1, 4]} or {"log-uniform": [8, 64]}.
+    """A choice as it is, or from its record.
+
+    That is a list, {"uniform": [1, 4]}, {"log-uniform": [8, 64]} or {"weighted": [[1, 0.25], [2, 0.75]]}.
 
     Raises:
         RunError: If it is none of these.
@@ -185,9 +217,23 @@ def choice_of(record: object) -> Choice:
         ((kind, bounds),) = record.items()
         if kind in _RANGES and isinstance(bounds, (list, tuple)) and len(bounds) == 2:
             return _RANGES[kind](*bounds)
+        if kind == "weighted" and _are_pairs(bounds):
+            return Weighted(*(tuple(each) for each in zip(*bounds, strict=True)))
     raise RunError(
-        f'{record!r} is no choice, expected a list of values, {{"uniform": [low, high]}} or '
-        '{"log-uniform": [low, high]}.'
+        f'{record!r} is no choice, expected a list of values, {{"uniform": [low, high]}}, '
+        '{"log-uniform": [low, high]} or {"weighted": [[value, weight], ...]}.'
+    )
+
+
+def _are_pairs(value: object) -> bool:
+    """Whether it is a list of one or more values with a number each."""
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(
+            isinstance(pair, (list, tuple)) and len(pair) == 2 and type(pair[1]) in (int, float)
+            for pair in value
+        )
     )
 
 

@@ -1,10 +1,10 @@
 """What a child costs, from its description alone: no module is made and no tensor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from netwright.errors import RunError
 
@@ -49,6 +49,25 @@ class Limits:
         """Such as "at most 4,096 bytes"."""
         told = [f"at most {v:,} {name}" for name, v in vars(self).items() if v is not None]
         return " and ".join(told) or "any cost"
+
+    def record(self) -> dict[str, int]:
+        """JSON-able: what is limited."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Limits":
+        """The inverse of `record`.
+
+        Raises:
+            RunError: If it limits what there is not, or to less than 1.
+        """
+        known = [field.name for field in fields(cls)]
+        for name, value in record.items():
+            if name not in known or type(value) is not int or value < 1:
+                raise RunError(
+                    f"{name}={value!r} is no limit, expected whole numbers of at least 1 for some of {known}."
+                )
+        return cls(**record)
 
     def allow(self, cost: Cost) -> bool:
         """Whether a cost is within all limits."""

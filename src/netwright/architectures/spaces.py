@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from netwright.architectures.choices import Choice, LogUniform, OneOf, Uniform
+from netwright.architectures.choices import Choice, LogUniform, OneOf, Uniform, choice_of
 from netwright.architectures.search_space import SearchSpace
 
 # A range (low, high), a list of values, or a choice.
@@ -50,9 +50,9 @@ def conv_space(
     classes: int | None = None,
     depth: Range = (2, 5),
     channels: Range = (4, 32),
-    kernels: Sequence[int] = (1, 3, 5),
-    strides: Sequence[int] = (1, 2),
-    skips: Sequence[bool] = (False, True),
+    kernels: Sequence[int] | Choice = (1, 3, 5),
+    strides: Sequence[int] | Choice = (1, 2),
+    skips: Sequence[bool] | Choice = (False, True),
     norms: Sequence[str] = ("none", "group"),
     activations: Sequence[str] = ACTIVATIONS,
 ) -> SearchSpace:
@@ -65,7 +65,8 @@ def conv_space(
         depth: Number of blocks: (low, high) or a list.
         channels: Of each block: (low, high), of which each doubling is as likely, or a list.
         kernels: What the width of each block's kernel may be.
-        strides: What each block's stride may be.
+        strides: What each block's stride may be. Where half of the blocks keep a picture as large as it is, shallow networks see
+            little of it before they take the mean: `Weighted((1, 2), (1, 3))` is kinder.
         skips: Whether a short cut may lead around a block: (False,), or (False, True). A block that one is
             drawn for is given as many channels as the block before, and stride 1.
         norms: `none`, `group` or both.
@@ -78,9 +79,9 @@ def conv_space(
     choices = {
         "depth": _depth(depth),
         "channels": _width(channels),
-        "kernels": OneOf(tuple(kernels)),
-        "strides": OneOf(tuple(strides)),
-        "skips": OneOf(tuple(skips)),
+        "kernels": choice_of(kernels),
+        "strides": choice_of(strides),
+        "skips": choice_of(skips),
         "norm": OneOf(tuple(norms)),
         "activation": OneOf(tuple(activations)),
     }

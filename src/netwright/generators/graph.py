@@ -214,18 +214,20 @@ class Graph(WeightGenerator):
                 rows, columns = self.space.tensors[i].shape
                 yield i, widened(widened(mixed[:, n], 1, rows), 2, columns)
             return
-        for n, i in enumerate(own):
-            spec = self.space.tensors[i]
-            yield i, self._kernel_of(spec, share[:, n], left[:, n], right[:, n], tokens[:, i])
+        # Mixed together and then cut to size: the gradient of a cut is a whole of zeros, so that whole is to be small.
+        specs = [self.space.tensors[i] for i in own]
+        rows, columns = (min(max(spec.shape[axis] for spec in specs), UNITS) for axis in (0, 1))
+        mixed = torch.einsum("tnk,kabp->tnabp", share, self.kernels[:, :rows, :columns])
+        for n, (i, spec) in enumerate(zip(own, specs, strict=True)):
+            yield i, self._kernel_of(spec, mixed[:, n], left[:, n], right[:, n], tokens[:, i])
 
     def _kernel_of(
-        self, spec: TensorSpec, share: Tensor, left: Tensor, right: Tensor, token: Tensor
+        self, spec: TensorSpec, mixed: Tensor, left: Tensor, right: Tensor, token: Tensor
     ) -> Tensor:
         """A convolution's weights, [T, O, I, positions]."""
         rows, columns = min(spec.shape[0], UNITS), min(spec.shape[1], UNITS)
-        places = torch.tensor(_positions(spec.shape[2:]), device=share.device)
-        chosen = self.kernels[:, :rows, :columns][..., places]
-        mixed = torch.einsum("tk,kabp->tabp", share, chosen)
+        places = torch.tensor(_positions(spec.shape[2:]), device=mixed.device)
+        mixed = mixed[:, :rows, :columns][..., places]
         profile = self.kernel(token).unflatten(-1, (self.rank, SIDE * SIDE))[..., places]
         mixed = mixed + torch.einsum(
             "tar,tbr,trp->tabp", left[:, :rows], right[:, :columns], profile

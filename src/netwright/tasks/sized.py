@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netwright.architectures import Architecture, SearchSpace
+from netwright.architectures import Architecture, Limits, SearchSpace
 from netwright.conditions import Architectures
 from netwright.errors import DataError
 from netwright.rng import stream
@@ -32,6 +32,7 @@ class Sized(TaskFamily):
         ends: Whether the smallest and the largest of the pool are among every step's (the sandwich rule): what lies
             between is then seldom worse than both, and units that only the widest networks have are trained in every step.
         even: Share of the pool whose layers are all alike, which random ones hardly ever are.
+        most: What each network may cost at most: `Limits`, or their record, {"bytes": 32768, "flops": 2000000}.
         data_root: Folder with the data sets, for families that read one.
 
     Raises:
@@ -51,6 +52,7 @@ class Sized(TaskFamily):
         pool: int = 1_000,
         ends: bool = False,
         even: float = 0.0,
+        most: Mapping[str, int] | Limits | None = None,
         data_root: str | Path | None = None,
     ) -> None:
         for name, value, least in (("each", each, 1), ("pool", pool, 0)):
@@ -72,6 +74,7 @@ class Sized(TaskFamily):
         self.space = space if isinstance(space, SearchSpace) else SearchSpace.from_record(space)
         self.each, self.pool = each, pool
         self.ends, self.even = ends, even
+        self.most = most if isinstance(most, Limits) else Limits.from_record(most or {})
         smallest = self.space.smallest()
         if smallest.input_shape != inner.x:
             raise DataError(
@@ -104,6 +107,7 @@ class Sized(TaskFamily):
             # Left out where they are the default, as in records of earlier versions.
             **({"ends": True} if self.ends else {}),
             **({"even": self.even} if self.even else {}),
+            **({"most": self.most.record()} if self.most != Limits() else {}),
         }
 
     def preparation(self) -> Mapping[str, Any] | None:
@@ -114,13 +118,16 @@ class Sized(TaskFamily):
         check_split(split)
         if split == "train" and self.pool:
             return self._pool[int(rng.integers(self.pool))]
-        return self.space.sample(rng, split=split)
+        return self.space.sample(rng, split=split, most=self.most)
 
     @cached_property
     def _pool(self) -> list[Architecture]:
         rng = stream(0, "architectures")
         alike = round(self.even * self.pool)
-        return [self.space.sample(rng, split="train", is_even=i < alike) for i in range(self.pool)]
+        return [
+            self.space.sample(rng, split="train", most=self.most, is_even=i < alike)
+            for i in range(self.pool)
+        ]
 
     @cached_property
     def _ends(self) -> list[Architecture]:
