@@ -210,9 +210,11 @@ def adaptive(folder: Path, compared: Path, seeds: int) -> list[Row]:
     return rows
 
 
-def _recovered(writer: Writer, family: Control, what: str, *, rewrite_every: int) -> float:
+def _recovered(
+    writer: Writer, family: Control, what: str, *, rewrite_every: int, split: Any = "test"
+) -> float:
     rng = stream(0, "adaptive", what)
-    before = family.machines(rng, TASKS, "test")
+    before = family.machines(rng, TASKS, split)
     after = before.clone()
     if what == "payload":
         after[:, 0] = torch.from_numpy(rng.uniform(0.7, 1.4, TASKS).astype(np.float32))

@@ -182,6 +182,24 @@ def test_from_a_rolling_probe_only_what_was_seen_of_late_counts():
         fly(hypernetwork_for(text), text, machine, rewrite_every=5)
 
 
+def test_a_policy_is_left_alone_while_its_machine_is_at_rest_and_rewritten_once_it_moves():
+    family = Control("pendulum", sources=("examples",), probe=16)
+    hypernetwork, machine = hypernetwork_for(family), family.environment.machine()
+    start = torch.tensor([[[1e-4, 0.0]]])
+    flight = fly(
+        hypernetwork, family, machine, start=start, rewrite_every=1, steps=60, only_when_needed=True
+    )[0]
+    seen = family.environment.observe(flight.states[None], machine)[0]
+    moved = (seen[1:] - seen[:-1]).abs().amax(dim=1) > 0.005
+    # Before a step, by what the one before did.
+    assert set(flight.rewrites) == {
+        step for step in range(1, 60) if moved[step - 1] or not flight.good[step - 1]
+    }
+    assert not moved.all()
+    # It moves before it has fallen, and is not waited for.
+    assert any(flight.good[step - 1] for step in flight.rewrites)
+
+
 def test_machines_outside_of_training_are_warned_of_and_far_ones_refused(caplog):
     family = Control("pendulum")
     hypernetwork = hypernetwork_for(family)
