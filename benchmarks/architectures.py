@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +50,35 @@ COMMAND = "python benchmarks/architectures.py {} --folder runs/arch-digits"
 SPACE = mlp_space(64, outputs=10, depth=(1, 4), width=(4, 64), activations=("relu", "tanh", "gelu"))
 
 
-def family(name: str = "digits", space: SearchSpace = SPACE, **options: Any) -> Sized:
+def family(
+    name: str = "digits",
+    space: SearchSpace = SPACE,
+    *,
+    pool: int = 1_000,
+    limits: Limits | None = None,
+    **options: Any,
+) -> Sized:
     """The data set, and networks of the space for it."""
     return Sized(
         family={"name": "data-set", **({} if name == "digits" else {"data": name}), **options},
         space=space,
+        pool=pool,
+        most=limits,
     )
 
 
 def written(
-    folder: Path, seed: int, own: Sized, steps: int, **settings: Any
+    folder: Path,
+    seed: int,
+    own: Sized,
+    steps: int,
+    *,
+    generator: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> tuple[Hypernetwork, float]:
     """A hypernetwork that writes networks of the space, and CPU-seconds of its training."""
-    hypernetwork = make_hypernetwork(own.shape, seed=seed, child=own.space.smallest())
+    child = own.space.smallest()
+    hypernetwork = make_hypernetwork(own.shape, seed=seed, child=child, **(generator or {}))
     place = folder / f"hypernetwork-{seed}"
     defaults = {
         "tasks": 8, "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "validate_every": 500,
@@ -85,7 +101,7 @@ def unseen(own: Sized, count: int = UNSEEN, most: Limits | None = None) -> list[
     """Different architectures of the test part of the space."""
     rng, found = stream(0, "unseen"), {}
     while len(found) < count:
-        found[own.space.sample(rng, split="test", most=most)] = None
+        found[own.space.sample(rng, split="test", most=most or own.most)] = None
     return list(found)
 
 
@@ -203,13 +219,14 @@ def quality(
     command: str,
     *,
     tries: int = 3,
+    rate: float = 5e-3,
     **settings: Any,
 ) -> list[Row]:
     """Mean accuracy of written networks, and how their order agrees with that of trained ones."""
     data: Any = own.family
     wanted = unseen(own, count)
     started = time.process_time()
-    each = trained_scores(folder, wanted, data, scratch, tries)
+    each = trained_scores(folder, wanted, data, scratch, tries, rate)
     reference = each.mean(axis=1)
     short = trained_scores(folder, wanted, data, 30, 1).mean(axis=1)
     print(f"trained {reference.mean():.4f}, 30 steps {short.mean():.4f}, {time.process_time() - started:.0f} CPU-s", flush=True)  # fmt: skip

@@ -215,7 +215,25 @@ def test_a_condition_without_architecture_is_refused_by_its_conditioner():
         make()(Condition(context=torch.zeros(1, 1)))
 
 
-@pytest.mark.parametrize("option", ["mixtures", "rank", "depth"])
+def test_lower_frequencies_let_similar_layers_share_more():
+    wide, narrow = (mlp(inputs=3, hidden=(8, width), outputs=4) for width in (16, 8))
+
+    def likeness(frequency):
+        found = []
+        for seed in range(5):
+            torch.manual_seed(seed)
+            hypernetwork = make(wide, frequency=frequency)
+            assert hypernetwork.generator.options().get("frequency", 4.0) == frequency
+            both = (hypernetwork, hypernetwork.for_architecture(narrow))
+            # Of the second layer's weights: the two differ by its width.
+            shares = [each.generator._start_shares()[2].detach() for each in both]
+            found.append(float(torch.cosine_similarity(*shares, dim=0)))
+        return sum(found) / len(found)
+
+    assert likeness(0.3) > 0.9 > likeness(4.0)
+
+
+@pytest.mark.parametrize("option", ["mixtures", "rank", "depth", "frequency"])
 def test_options_out_of_range_are_refused(option):
     with pytest.raises(RunError, match=option):
         make(**{option: 0})
