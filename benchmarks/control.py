@@ -173,6 +173,29 @@ def taught(
     return writer, family, result.cpu_seconds
 
 
+def taught_once(folder: Path, compared: Path, seed: int) -> tuple[Writer, Control, float]:
+    """The same for what is seen of late, on machines that other machines' policies act on as well."""
+    return taught(folder, compared, seed, 120, own=0.5, misled=0.4)
+
+
+def taught_changes(folder: Path, compared: Path, seed: int) -> tuple[Writer, Control, float]:
+    """The same, which then learns from machines that change."""
+    writer, family, spent = taught_once(folder, compared, seed)
+    teacher = compared_runs(compared)["hypernetwork"][seed]
+    place = folder / f"changing-{seed}"
+    result = nw.train(
+        writer,
+        family,
+        folder=place,
+        resume=place.exists() and bool(Checkpoints(place).steps()),
+        objective=Imitation(teacher, updates=24, parts=8, own=0.25, misled=0.1, led=0.15, changing=0.5),
+        steps=24 * 30,
+        seed=seed + 1_000,
+        **{**SETTINGS, "learning_rate": 5e-4, "warm_up": 50},
+    )  # fmt: skip
+    return writer, family, spent + result.cpu_seconds
+
+
 def probe(folder: Path, compared: Path, seeds: int) -> list[Row]:
     """Policies written from 32 steps under random actions."""
     values, cpu = [], 0.0
@@ -190,7 +213,7 @@ def adaptive(folder: Path, compared: Path, seeds: int) -> list[Row]:
     """A pendulum that is held up and changes; its policy is rewritten from its numbers, or from what was seen of late."""
     rows = []
     numbers = Control("pendulum")
-    for label in ("numbers", "of-late"):
+    for label in ("numbers", "of-late-once", "of-late"):
         shares: dict[str, list[float]] = {"payload": [], "reversed": []}
         stays: dict[str, list[float]] = {"payload": [], "reversed": []}
         cpu = 0.0
@@ -198,7 +221,8 @@ def adaptive(folder: Path, compared: Path, seeds: int) -> list[Row]:
             if label == "numbers":
                 writer, family = compared_runs(compared)["hypernetwork"][seed], numbers
             else:
-                writer, family, spent = taught(folder, compared, seed, 120, own=0.5, misled=0.4)
+                taughts = {"of-late": taught_changes, "of-late-once": taught_once}
+                writer, family, spent = taughts[label](folder, compared, seed)
                 cpu += spent
             for what, own in shares.items():
                 own.append(_recovered(writer, family, what, rewrite_every=1))

@@ -171,3 +171,68 @@ def test_a_misled_machine_has_the_policy_of_another():
     own, half = seen(0.0), seen(0.5)
     same = [torch.equal(own[t].sort(dim=0)[0], half[t].sort(dim=0)[0]) for t in range(4)]
     assert same == [True, True, False, False]
+
+
+def test_of_machines_that_change_what_is_taught_is_for_the_machine_of_the_moment():
+    family = Control("pendulum", sources=("examples",), probe=16)
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 8, "train")
+    objective = Imitation(Knowing(), updates=9, parts=2, led=0.25, misled=0.25, changing=0.5)
+    environment, changes = batch.environment, slice(2, 6)
+    before, after = batch.machine[changes], batch.machine[changes].roll(1, dims=0)
+    moments = [objective.gather(writer, batch, step=s, steps=9, seed=0) for s in range(6)]
+    at = (objective.round["machines"] == after.unsqueeze(1)).all(dim=2).int().argmax(dim=1)
+    assert ((at >= 25) & (at < 125)).all()
+    became = []
+    for lesson in moments:
+        examples = lesson.condition.examples
+        torch.testing.assert_close(examples.x[:2], batch.condition.examples.x[:2])
+        torch.testing.assert_close(examples.x[6:], batch.condition.examples.x[6:])
+        for t in range(4):
+            mask = examples.mask[2 + t]
+            # What was seen up to this moment is at the end of it.
+            count = int(mask.sum())
+            assert 4 <= count <= 16
+            assert mask[-count:].all()
+            x, y = examples.x[2 + t, -count:], examples.y[2 + t, -count:]
+            torch.testing.assert_close(x[1:, :3], x[:-1, :3] + y[:-1, :3] / 10)
+            state = torch.stack([torch.atan2(x[:, 1], x[:, 0]), x[:, 2] * 8], dim=1)[None]
+            fits = []
+            for machine in (before[t : t + 1], after[t : t + 1]):
+                moved = environment.step(state, x[None, :, 3:], machine)
+                change = 10 * (environment.observe(moved, machine)[0] - x[:, :3])
+                fits.append(torch.isclose(change, y[:, :3], atol=1e-3, rtol=1e-3).all(dim=1))
+            # Never of the other machine again once there was a step of the new one.
+            assert (fits[0] | fits[1]).all()
+            taught = lesson.taught[2 + t]
+            gain = next(m[t, 2] for m in (before, after) if torch.allclose(taught, m[t, 2] / 2))
+            became.append(bool(gain == after[t, 2]))
+            if not became[-1]:
+                assert fits[0].all()
+    assert 0 < sum(became) < len(became)
+    # The states it came to are among those that are learned from.
+    course = objective.round["course_x"][0, :, :3]
+    assert torch.equal(objective.round["seen"][2, :200], course)
+
+
+def test_a_round_with_changes_goes_on_after_a_stop():
+    family = Control("pendulum", sources=("examples",), probe=16)
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 4, "train")
+    objective, again = (Imitation(Knowing(), updates=4, parts=2, changing=0.5) for _ in range(2))
+    objective.gather(writer, batch, step=0, steps=8, seed=0)
+    again.keep(objective.kept())
+    one, other = (o.gather(writer, batch, step=1, steps=8, seed=0) for o in (objective, again))
+    assert torch.equal(one.condition.examples.x, other.condition.examples.x)
+    assert torch.equal(one.taught, other.taught)
+    assert again.options() != Imitation(Knowing(), updates=4, parts=2).options()
+
+
+def test_policies_that_read_numbers_are_not_taught_by_what_is_seen_of_late():
+    family = Control("pendulum")
+    writer = make_hypernetwork(family.shape, seed=0, size=16)
+    batch = family.sample(stream(0, "b"), 4, "train")
+    with pytest.raises(RunError, match="expected `sources` examples alone"):
+        Imitation(Knowing(), changing=0.5).gather(writer, batch, step=0, steps=8, seed=0)
+    with pytest.raises(RunError, match=r"changing=0\.6"):
+        Imitation(Knowing(), led=0.5, changing=0.6)

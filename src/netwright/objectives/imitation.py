@@ -16,6 +16,7 @@ from netwright.environments import drive, masked
 from netwright.errors import RunError
 from netwright.objectives.acting import Acting, machines, outputs_of, queries
 from netwright.objectives.base import Predict, Score
+from netwright.objectives.changing import change, up_to_now
 from netwright.objectives.memory import memory_of
 from netwright.objectives.rollout import roll_out
 from netwright.rng import derive_seed
@@ -74,6 +75,10 @@ class Imitation(Acting):
             that are rewritten under way.
         misled: Share of the machines on which a policy acts that was written for another machine, as it does after a machine has
             changed: what is seen then is what a new policy has to be written from.
+        changing: Share of the machines that become another one under way, while their policies are written anew in every step from
+            what was seen of late, as they are in use (`netwright.apps.control.fly`): a step then learns from what was seen up to some
+            moment, and what a teacher of the machine of that moment would do. For a second training of what was taught already: policies
+            that cannot do their task yet come to states from which there is nothing to be learned.
 
     Raises:
         RunError: If a setting is out of range.
@@ -95,15 +100,18 @@ class Imitation(Acting):
         led: float = 0.25,
         own: float = 0.0,
         misled: float = 0.0,
+        changing: float = 0.0,
     ) -> None:
         super().__init__(updates, parts)
-        if led < 0 or misled < 0 or led + misled > 1 or not 0 <= own <= 1 or spread <= 0:
+        shares = (led, misled, changing)
+        if min(shares) < 0 or sum(shares) > 1 or not 0 <= own <= 1 or spread <= 0:
             raise RunError(
-                f"led={led}, misled={misled}, own={own}, spread={spread}, expected shares, the first two of them at most 1 "
-                "together, and more than 0."
+                f"led={led}, misled={misled}, changing={changing}, own={own}, spread={spread}, expected shares, the first three of "
+                "them at most 1 together, and a spread of more than 0."
             )
         self.teacher = teacher.eval()
         self.spread, self.led, self.own, self.misled = spread, led, own, misled
+        self.changing = changing
         self.round: dict[str, Tensor] = {}
 
     def options(self) -> dict[str, Any]:
@@ -111,6 +119,8 @@ class Imitation(Acting):
         return {
             "teacher": _identity(self.teacher), "updates": self.updates, "parts": self.parts,
             "spread": self.spread, "led": self.led, "own": self.own, "misled": self.misled,
+            # Left out where there are none, as in records of earlier versions.
+            **({"changing": self.changing} if self.changing else {}),
         }  # fmt: skip
 
     @torch.no_grad()
@@ -131,17 +141,24 @@ class Imitation(Acting):
         self.round = {name: value.to(batch.machine.device) for name, value in self.round.items()}
         seen = self.round["seen"]
         chosen = self.chosen(seen.shape[1], step, seed).to(seen.device)
+        seen, taught = seen[:, chosen], self.round["taught"][:, chosen]
         condition = batch.condition
         if condition.examples is not None:
             generator = torch.Generator().manual_seed(derive_seed(seed, "thin", step))
             examples = _thinned(condition.examples, generator)
             if self.own:
                 examples = self._of_late(examples, generator)
+            if "since" in self.round:
+                own = self._changing(batch.tasks)
+                examples, machine = up_to_now(self.round, own, examples, batch.machine, generator)
+                params = self.teacher(Condition(context=machine[own]))
+                taught = taught.clone()
+                taught[own] = self.teacher.child(params, seen[own])
             condition = replace(condition, examples=examples)
         return Lessons(
             condition,
-            queries(seen[:, chosen]),
-            self.round["taught"][:, chosen],
+            queries(seen),
+            taught,
             batch.environment.discrete,
             self.round["legal"][:, chosen] if "legal" in self.round else None,
         )
@@ -167,6 +184,10 @@ class Imitation(Acting):
             return torch.where(led, self.teacher.child(taught, seen), writer.child(own, seen))
 
         episodes = roll_out(policy, batch, spread=self.spread, seed=seed)
+        if self.changing:
+            episodes, course = change(
+                writer, batch, self._changing(batch.tasks), episodes, own, seed
+            )
         seen = episodes.seen.flatten(1, 2)
         self.round = {"seen": seen, "taught": self.teacher.child(taught, seen)}
         if episodes.legal is not None:
@@ -176,6 +197,13 @@ class Imitation(Acting):
             acted = drive(episodes.actions) if not batch.environment.discrete else episodes.actions
             x, y = told_of(episodes.seen, acted, after, episodes.rewards)
             self.round |= {"x": x[:, 0], "y": y[:, 0], "lasted": episodes.alive[:, 0]}
+        if self.changing:
+            self.round |= course
+
+    def _changing(self, tasks: int) -> slice:
+        """Machines that become another one: those before the misled ones."""
+        end = tasks - round(self.misled * tasks)
+        return slice(end - round(self.changing * tasks), end)
 
     def _of_late(self, examples: ExampleSet, generator: torch.Generator) -> ExampleSet:
         """Of some tasks, a stretch of their first episode of this round in place of the probe."""

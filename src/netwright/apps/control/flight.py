@@ -2,30 +2,23 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from netwright.conditions import Condition, ExampleSet
-from netwright.environments import Environment, check_quantities, masked, outside
+from netwright.environments import Environment, check_quantities, outside
 from netwright.errors import ConditionError, DataError
+from netwright.objectives.under_way import WINDOW, Rewriting, under_way
 from netwright.rng import stream
-from netwright.tasks.control import Control, transition
+from netwright.tasks.control import Control
 from netwright.writer import Writer
 
 log = logging.getLogger(__name__)
 
 # Beyond so many half ranges outside of what was trained on, no policy is written.
 FARTHEST = 3.0
-# Transitions that a policy is rewritten from, under way: of late, and not of before a change. Of a machine that does its task no
-# longer, or moves, those since so many steps before it began to.
-WINDOW = 4
-# And never more than so many.
-LONGEST = 32
-# A machine of which nothing that is seen changes by more in a step is at rest.
-REST = 0.005
 
 
 @dataclass(frozen=True)
@@ -91,9 +84,7 @@ def fly(
         change: Machines that they become under way, [T, P] or [1, P].
         rewrite_every: Steps between rewrites; 0 for none.
         window: Transitions of late that policies are rewritten from; they become more while a task is not being done.
-        only_when_needed: Whether a policy is left as it is while the task is being done and the machine is at rest: it then tells
-            nothing of itself. To wait until the task is no longer being done is too late: a pendulum that is held up and whose
-            motor is reversed moves for some six steps before; a policy of the right sign after four saves 99 in 100, after six 88.
+        only_when_needed: Whether a policy is left as it is while the task is being done and the machine is at rest.
 
     Raises:
         ConditionError: If a machine is too far outside of what was trained on, or is to be rewritten from a description.
@@ -106,60 +97,29 @@ def fly(
             "Leave out `rewrite_every`."
         )
     rng = stream(seed, "fly")
-    state = environment.start(rng, len(machine), 1) if start is None else start
-    params = writer(family.condition(machine, rng))
-    luck = torch.Generator().manual_seed(seed)
-    past: list[tuple[Tensor, Tensor]] = []
-    # Per machine, the first transition that counts.
-    since = torch.zeros(len(machine), dtype=torch.long)
-    states, actions, rewards, machines, good, rewrites = [state], [], [], [], [], []
-    alive = ~environment.finished(state, machine)
-    failed = environment.failed(state, machine)
-    quiet = torch.zeros_like(alive[:, 0])
-    for step in range(steps or environment.steps):
-        if change is not None and step == change.step:
-            machine = change.machine.expand_as(machine)
-        if rewrite_every and step and step % rewrite_every == 0:
-            recent = _recent(past, since) if "examples" in family.sources else None
-            told = family.condition(machine, rng)
-            written = writer(Condition(examples=recent, context=told.context))
-            needed = ~quiet | (not only_when_needed)
-            params = {n: torch.where(_beside(needed, v), v, params[n]) for n, v in written.items()}
-            if bool(needed.any()):
-                rewrites.append(step)
-        outputs = writer.child(params, environment.observe(state, machine))
-        if not outputs.isfinite().all():
-            raise ConditionError("A policy's actions are not finite; what it sees is too extreme.")
-        outputs = masked(outputs, environment.legal(state, machine))
-        action = environment.decide(outputs, luck)
-        moved, reward = environment.advance(state, action, machine)
-        moved = torch.where(alive[..., None], moved, state)
-        past.append(transition(environment, machine, state, action, moved))
-        rewards.append(reward * alive)
-        alive = alive & ~environment.finished(moved, machine)
-        failed = failed | environment.failed(moved, machine)
-        good.append(environment.is_good(moved, machine) & ~failed)
-        step_seen = environment.observe(moved, machine) - environment.observe(state, machine)
-        rests = (step_seen.abs().amax(dim=-1) <= REST)[:, 0]
-        quiet = environment.is_good(moved, machine)[:, 0] & rests
-        latest = torch.full_like(since, max(0, step + 1 - window))
-        since = torch.where(quiet | (not only_when_needed), latest, since)
-        since = since.clamp(min=step + 1 - LONGEST)
-        actions.append(action)
-        machines.append(machine)
-        states.append(moved)
-        state = moved
-    return [
-        Flight(
-            torch.stack([each[t, 0] for each in states]),
-            torch.stack([each[t, 0] for each in actions]),
-            torch.stack([each[t, 0] for each in rewards]),
-            torch.stack([each[t] for each in machines]),
-            torch.stack([each[t, 0] for each in good]),
-            tuple(rewrites),
-        )
-        for t in range(len(machine))
-    ]
+    course = under_way(
+        writer,
+        environment,
+        machine,
+        environment.start(rng, len(machine), 1) if start is None else start,
+        writer(family.condition(machine, rng)),
+        steps=steps or environment.steps,
+        rewriting=Rewriting(
+            rewrite_every,
+            window,
+            only_when_needed,
+            "examples" in family.sources,
+            # A probe of a machine that is under way is what was seen of late.
+            None if family.sources == ("examples",) else lambda now: family.condition(now, rng),
+        ),
+        seed=seed,
+        becomes=None if change is None else change.machine.expand_as(machine),
+        at=None if change is None else torch.full((len(machine),), change.step),
+    )
+    each = zip(
+        course.states, course.actions, course.rewards, course.machines, course.good, strict=True
+    )
+    return [Flight(*parts, course.rewrites) for parts in each]
 
 
 def check_machine(environment: Environment, machine: Tensor) -> None:
@@ -210,19 +170,6 @@ def parse_machine(environment: Environment, pairs: Sequence[str]) -> Tensor:
     return environment.machine(**values)
 
 
-def _beside(chosen: Tensor, value: Tensor) -> Tensor:
-    """Tasks that are chosen, bool [T], beside a tensor [T, *]."""
-    return chosen.view(-1, *[1] * (value.dim() - 1))
-
-
-def _recent(past: Sequence[tuple[Tensor, Tensor]], since: Tensor) -> ExampleSet:
-    """Transitions of each machine from its own first one on."""
-    first = int(since.min())
-    x, y = (torch.cat(parts, dim=1) for parts in zip(*past[first:], strict=True))
-    places = torch.arange(first, len(past))
-    return replace(ExampleSet.of(x, y), mask=places >= since.unsqueeze(1))
-
-
 def _told(environment: Environment) -> str:
     return ", ".join(f"{q.name} {q.least:g} to {q.high:g}" for q in environment.quantities)
 
@@ -242,7 +189,6 @@ def recovery(flight: Flight, change: int, within: int, hold: int = 10) -> int | 
 
 __all__ = [
     "FARTHEST",
-    "WINDOW",
     "Change",
     "Flight",
     "check_machine",
