@@ -29,8 +29,6 @@ from records import Row, write_rows
 COMMAND = "python benchmarks/architectures_pictures.py {0} --folder runs/arch-{0}"
 # Channels of four blocks that make networks of about so many bytes.
 SIZES = {"2kb": 4, "8kb": 8, "32kb": 16}
-# For networks that differ in depth and in every width: 16 mixtures at a frequency of 4 are a point worse after 500 steps.
-GENERATOR = {"mixtures": 48, "frequency": 2.0}
 SETTINGS = {
     "tasks": 16, "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "validate_every": 250,
     "validation_tasks": 100, "checkpoint_every": 250, "progress": False,
@@ -96,7 +94,7 @@ def task(folder: Path, seeds: int) -> list[Row]:
     own: Any = sized.family
     for seed in range(seeds):
         one = make_hypernetwork(
-            sized.shape, seed=seed, child=children["32kb"], head="anchored", anchor="relative-prototype", **GENERATOR,
+            sized.shape, seed=seed, child=children["32kb"], head="anchored", anchor="relative-prototype",
         )  # fmt: skip
         # As many steps as the three that write one size each have together.
         spent["one for all"] += trained_on(one, sized, folder / f"all-{seed}", seed, 4_500)
