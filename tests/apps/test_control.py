@@ -102,12 +102,13 @@ def test_the_page_writes_the_policies_of_the_hypernetwork(name):
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-5)
 
 
-def test_a_page_is_one_file_that_fetches_nothing(tmp_path):
-    family = Control("cart-pole")
+@pytest.mark.parametrize("name", ["cart-pole", "connect-directions"])
+def test_a_page_is_one_file_that_fetches_nothing(tmp_path, name):
+    family = Control(name)
     page = write_page(hypernetwork_for(family), family, tmp_path / "deep/page.html").read_text()
     assert "src=" not in page
     assert "http" not in page
-    assert '"environment": "cart-pole"' in page
+    assert f'"environment": "{name}"' in page
     for mark in ("/*PHYSICS*/", "/*NETWORKS*/", "/*RECORD*/", "<!--TITLE-->"):
         assert mark not in page
 
