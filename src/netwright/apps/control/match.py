@@ -18,7 +18,14 @@ Player = Callable[[Tensor, Tensor], Tensor]
 
 @torch.no_grad()
 def play_match(
-    machine: Tensor, first: Player, second: Player, *, games: int, seed: int = 0, drawn: int = 2, environment: ConnectK | None = None
+    machine: Tensor,
+    first: Player,
+    second: Player,
+    *,
+    games: int,
+    seed: int = 0,
+    drawn: int = 2,
+    environment: ConnectK | None = None,
 ) -> Tensor:
     """Results of games under rules [T, P] for who opens, [T, N]: 1 won, 0 drawn, -1 lost.
 
