@@ -28,7 +28,10 @@ class ConnectDirections(ConnectK):
     """
 
     # The new ones come first: cells of `ConnectK` keep their number, which decides on the split.
-    quantities = (*(Quantity(name, 0.0, 1.0, 0.0, "switch") for name in _NEW), *ConnectK.quantities)
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        *(Quantity(name, 0.0, 1.0, 0.0, "switch") for name in _NEW),
+        *ConnectK.quantities,
+    )
     hashed = len(quantities)
     line_switches: ClassVar[tuple[str, ...]] = ("diagonals", "joined", *_NEW)
 

@@ -58,7 +58,7 @@ class ConnectK(Environment):
         Wichmann and Hill, Algorithm AS 183: an efficient and portable pseudo-random number generator, 1982.
     """
 
-    quantities = (
+    quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("width", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("height", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("line", LENGTHS[0], LENGTHS[-1], 3.0, "whole", "stones"),

@@ -284,7 +284,7 @@ class Control(TaskFamily):
     def _places(self, shares: np.ndarray) -> np.ndarray:
         """Which values machines have, counted from 0, from shares [R, P] of the ranges."""
         counts = np.array(self._counts)
-        return np.clip((shares * counts).astype(int), 0, counts - 1)
+        return np.asarray(np.clip((shares * counts).astype(int), 0, counts - 1))
 
     def _of_split(self, split: Split) -> np.ndarray:
         """Which combinations of values are machines of a split, bool, in order."""
