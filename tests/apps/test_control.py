@@ -18,7 +18,7 @@ from netwright.apps.control.flight import Flight, recovery
 from netwright.apps.control.page import hypernetwork_record
 from netwright.apps.control.sketch import SKETCHES
 from netwright.conditions import ExampleSet
-from netwright.environments import ENVIRONMENTS
+from netwright.environments import ENVIRONMENTS, ConnectDirections
 from netwright.errors import ArtifactError, ConditionError, DataError, RunError
 from netwright.objectives.rollout import roll_out
 from netwright.tasks import Control, EpisodeBatch
@@ -79,6 +79,15 @@ def test_the_page_has_the_physics_of_the_library(name):
         np.testing.assert_allclose(seen, environment.observe(state, m)[0, 0].numpy(), atol=1e-9)
         assert good == bool(environment.is_good(state, m))
         assert over == bool(environment.failed(state, m))
+
+
+def test_the_page_knows_the_lines_of_every_rule():
+    game = ConnectDirections()
+    names = [q.name for q in game.quantities]
+    rules = [dict(zip(names, rule, strict=True)) for rule in game.variants()[::3].tolist()]
+    found = in_node("console.log(JSON.stringify(given.rules.map(linesOf)));", rules=rules)
+    for rule, lines in zip(rules, found, strict=True):
+        assert sorted(map(tuple, lines)) == list(game.lines(rule)), rule
 
 
 @pytest.mark.parametrize("name", ["pendulum", "quadrotor"])
