@@ -21,6 +21,7 @@ from torch import Tensor
 
 import netwright as nw
 from netwright.apps.control.match import Player, written_player
+from netwright.architectures import Architecture
 from netwright.conditions import Condition, ExampleSet
 from netwright.environments import ConnectDirections, ConnectK
 from netwright.environments.board_foresight import Foresight
@@ -42,7 +43,8 @@ SETTINGS: dict[str, Any] = {
     "tasks": 64, "learning_rate": 3e-3, "warm_up": 20, "weight_decay": 0.0, "average": 0.98,
     "validate_every": STEPS, "validation_tasks": 50, "checkpoint_every": 1_000, "progress": False,
 }  # fmt: skip
-GAMES = 400
+# Per rule of a few; per rule of a hundred and more.
+GAMES, FEWER_GAMES = 400, 100
 COMMAND = "python benchmarks/board_games_taught.py {}"
 
 
@@ -63,6 +65,11 @@ class Recipe:
     taught: bool = True
 
     @property
+    def child(self) -> Architecture:
+        """A policy."""
+        return nw.architectures.mlp(inputs=50, hidden=self.hidden, outputs=25, activation="relu")
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Those of the training; rewards bear a lower rate."""
         return SETTINGS if self.taught else {**SETTINGS, "learning_rate": 2e-3}
@@ -80,8 +87,8 @@ RECIPES = {
 }
 RUNS = (
     ("taught-hypernetwork", 0), ("taught-hypernetwork", 1), ("taught-film", 0), ("taught-concat", 0),
-    ("taught-hypernetwork", 2), ("taught-hypernetwork-48", 0), ("rewarded-hypernetwork", 0),
-    ("taught-film", 1), ("taught-hypernetwork-138-rules", 0), ("taught-joint", 0),
+    ("taught-hypernetwork", 2), ("taught-hypernetwork-138-rules", 0), ("rewarded-hypernetwork", 0),
+    ("taught-hypernetwork-48", 0), ("taught-film", 1), ("taught-joint", 0),
 )  # fmt: skip
 
 
@@ -89,8 +96,7 @@ def writer_of(folder: Path, name: str, seed: int) -> tuple[Writer, float]:
     """What writes policies, and CPU-seconds of its training; trained unless it is in the folder."""
     recipe = RECIPES[name]
     family = Control(recipe.family, training_episodes=16)
-    child = nw.architectures.mlp(inputs=50, hidden=recipe.hidden, outputs=25, activation="relu")
-    writer = make_learner(recipe.kind, family, child=child, seed=seed).writer
+    writer = make_learner(recipe.kind, family, child=recipe.child, seed=seed).writer
     assert writer is not None
     game = family.environment
     assert isinstance(game, ConnectK)
@@ -129,11 +135,17 @@ def params_for(writer: Writer, name: str, rules: Tensor) -> dict[str, Tensor]:
     return dict(writer.eval()(Condition(context=told)))
 
 
+def games_for(rules: Tensor) -> int:
+    """How many are played under each of some rules."""
+    return GAMES if len(rules) < 100 else FEWER_GAMES
+
+
 def points(game: ConnectK, rules: Tensor, policy: Predict, skill: float) -> dict[str, Tensor]:
     """Shares of games that are won and drawn, and points of 100 (a draw is half of one), each [R]."""
-    start = game.start(stream(0, "games"), len(rules), GAMES)
+    games = games_for(rules)
+    start = game.start(stream(0, "games"), len(rules), games)
     start[..., -2] = skill
-    query = ExampleSet.of(start, start.new_zeros(len(rules), GAMES, 1))
+    query = ExampleSet.of(start, start.new_zeros(len(rules), games, 1))
     batch = EpisodeBatch(Condition(context=rules), query, rules, game)
     earned = roll_out(policy, batch).rewards.sum(dim=2)
     won, drawn = (earned > 0).float().mean(dim=1), (earned == 0).float().mean(dim=1)
@@ -167,7 +179,7 @@ def _chance_row(
     size = 0
     for writer, _ in runs.values():
         params = params_for(writer, name, rules)
-        size = sum(p.numel() for p in writer.child.parameters())
+        size = sum(v[0].numel() for v in params.values())
         found = points(game, rules, _policy(writer, params), skill)
         rolled = {n: v.roll(1, dims=0) for n, v in params.items()}
         other = points(game, rules, _policy(writer, rolled), skill)
@@ -182,8 +194,8 @@ def _chance_row(
     mean = {key: np.mean([each[key] for each in own]) for key in own[0]}
     met = "" if label.endswith("train") else "that were never trained on "
     note = (
-        f"points in 100 games, a draw counted half; {len(rules)} rules {met}x {GAMES} games; won {mean['won']:.1f}, drawn {mean['drawn']:.1f}; "
-        f"policies of other rules {mean['shuffled']:.1f}; lines of three {mean['three']:.1f}, of four {mean['four']:.1f}; policies of {size:,} numbers"
+        f"points in 100 games, a draw counted half; {len(rules)} rules {met}x {games_for(rules)} games; won {mean['won']:.1f}, drawn {mean['drawn']:.1f}; "
+        f"policies of other rules {mean['shuffled']:.1f}; lines of three {mean['three']:.1f}, of four {mean['four']:.1f}; policies of {RECIPES[name].child.parameters:,} numbers, of which {size:,} are written"
     )
     cpu = sum(spent for _, spent in runs.values()) if label == "random" else 0.0
     return _row(f"board-games-{name}-{label}", [e["points"] for e in own], "points of 100", "chance", note, list(runs), cpu)  # fmt: skip
