@@ -10,7 +10,8 @@ Trainings go on where they were stopped; those that are done are not repeated. S
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,42 +212,48 @@ def best_against_chance(rule: Tensor) -> float:
 
 def minimax(folder: Path) -> list[Row]:
     """Against the best play where it is known, and against a few moves of foresight elsewhere; moves that lose nothing."""
+    rows = []
+    for (kind, source), runs in done(folder).items():
+        if source == "description" or kind == "concat":
+            continue
+        players = {seed: partial(player_of, writer, source) for seed, (writer, _) in runs.items()}
+        rows += minimax_rows(kind, players, partial(row, what="minimax"))
+    return rows
+
+
+def minimax_rows(
+    label: str, players: Mapping[int, Callable[[Tensor], Player]], make_row: Callable[..., Row]
+) -> list[Row]:
+    """Three rows about players of the unseen rules, by seed: each says who plays under some rules."""
     rules = rules_of("test")
     solved = [is_solved(rule) for rule in rules]
     searches = [Search(rule, None if s else DEPTH) for rule, s in zip(rules, solved, strict=True)]
     exact = torch.tensor(solved)
     worth = torch.tensor([float(Search(r).value(0, 0)) if s else 0.0 for r, s in zip(rules, solved, strict=True)])  # fmt: skip
-    rows = []
-    for (kind, source), runs in done(folder).items():
-        if source == "description" or kind == "concat":
-            continue
-        kept, points, wise, wise_chance = [], [], [], []
-        for seed, (writer, _) in runs.items():
-            player = written_player(writer, params_for(writer, source, rules))
-            best = minimax_player(searches, seed)
-            first = play_match(rules, player, best, games=10, drawn=0)
-            second = -play_match(rules, best, player, games=10, drawn=0)
-            # Nobody gets more than a position is worth against the best play.
-            sides = ((first, worth), (second, -worth))
-            # Of a position that is lost nothing can be lost any more.
-            holds = [
-                own[exact & (value > -1)] >= value[exact & (value > -1), None]
-                for own, value in sides
-            ]
-            kept.append(100 * float(torch.cat(holds).float().mean()))
-            both = torch.cat([first, second], dim=1)
-            points.append(100 * float((both[~exact] + 1).mean() / 2))
-            own, by_luck = wise_moves(rules[exact], [s for s, e in zip(searches, solved, strict=True) if e], player_of(writer, source, rules[exact]), seed)  # fmt: skip
-            wise.append(own)
-            wise_chance.append(by_luck)
-            print("minimax", kind, seed, kept[-1], points[-1], wise[-1], wise_chance[-1], flush=True)  # fmt: skip
-        count = int(exact.sum())
-        rows += [
-            row(f"board-games-{kind}-minimax-value-kept", kept, "% of games", "minimax", f"got what the game is worth, a win or a draw, against best play; {count} unseen rules that are solved, sides that can hold something x 10 games", list(runs), 0.0),
-            row(f"board-games-{kind}-minimax-depth-{DEPTH}", points, "points of 100", "minimax", f"against minimax {DEPTH} moves deep; the {len(rules) - count} other unseen rules x 20 games", list(runs), 0.0),
-            row(f"board-games-{kind}-best-moves", wise, "% of moves", "minimax", f"moves that keep what the position is worth, where some do not, in games against chance on the {count} rules; moves at random {np.mean(wise_chance):.1f}", list(runs), 0.0),
-        ]  # fmt: skip
-    return rows
+    kept, points, wise, wise_chance = [], [], [], []
+    for seed, player_for in players.items():
+        player, best = player_for(rules), minimax_player(searches, seed)
+        first = play_match(rules, player, best, games=10, drawn=0)
+        second = -play_match(rules, best, player, games=10, drawn=0)
+        # Nobody gets more than a position is worth against the best play.
+        sides = ((first, worth), (second, -worth))
+        # Of a position that is lost nothing can be lost any more.
+        holds = [
+            own[exact & (value > -1)] >= value[exact & (value > -1), None] for own, value in sides
+        ]
+        kept.append(100 * float(torch.cat(holds).float().mean()))
+        both = torch.cat([first, second], dim=1)
+        points.append(100 * float((both[~exact] + 1).mean() / 2))
+        own, by_luck = wise_moves(rules[exact], [s for s, e in zip(searches, solved, strict=True) if e], player_for(rules[exact]), seed)  # fmt: skip
+        wise.append(own)
+        wise_chance.append(by_luck)
+        print("minimax", label, seed, kept[-1], points[-1], wise[-1], wise_chance[-1], flush=True)
+    count, seeds = int(exact.sum()), list(players)
+    return [
+        make_row(name=f"board-games-{label}-minimax-value-kept", values=kept, unit="% of games", note=f"got what the game is worth, a win or a draw, against best play; {count} unseen rules that are solved, sides that can hold something x 10 games", seeds=seeds, cpu=0.0),
+        make_row(name=f"board-games-{label}-minimax-depth-{DEPTH}", values=points, unit="points of 100", note=f"against minimax {DEPTH} moves deep; the {len(rules) - count} other unseen rules x 20 games", seeds=seeds, cpu=0.0),
+        make_row(name=f"board-games-{label}-best-moves", values=wise, unit="% of moves", note=f"moves that keep what the position is worth, where some do not, in games against chance on the {count} rules; moves at random {np.mean(wise_chance):.1f}", seeds=seeds, cpu=0.0),
+    ]  # fmt: skip
 
 
 def player_of(writer: Writer, source: str, rules: Tensor) -> Player:

@@ -18,7 +18,7 @@ from netwright.apps.control.flight import Flight, recovery
 from netwright.apps.control.page import hypernetwork_record
 from netwright.apps.control.sketch import SKETCHES
 from netwright.conditions import ExampleSet
-from netwright.environments import ENVIRONMENTS
+from netwright.environments import ENVIRONMENTS, ConnectDirections
 from netwright.errors import ArtifactError, ConditionError, DataError, RunError
 from netwright.objectives.rollout import roll_out
 from netwright.tasks import Control, EpisodeBatch
@@ -81,6 +81,15 @@ def test_the_page_has_the_physics_of_the_library(name):
         assert over == bool(environment.failed(state, m))
 
 
+def test_the_page_knows_the_lines_of_every_rule():
+    game = ConnectDirections()
+    names = [q.name for q in game.quantities]
+    rules = [dict(zip(names, rule, strict=True)) for rule in game.variants()[::3].tolist()]
+    found = in_node("console.log(JSON.stringify(given.rules.map(linesOf)));", rules=rules)
+    for rule, lines in zip(rules, found, strict=True):
+        assert sorted(map(tuple, lines)) == list(game.lines(rule)), rule
+
+
 @pytest.mark.parametrize("name", ["pendulum", "quadrotor"])
 def test_the_page_writes_the_policies_of_the_hypernetwork(name):
     family = Control(name)
@@ -102,12 +111,13 @@ def test_the_page_writes_the_policies_of_the_hypernetwork(name):
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-5)
 
 
-def test_a_page_is_one_file_that_fetches_nothing(tmp_path):
-    family = Control("cart-pole")
+@pytest.mark.parametrize("name", ["cart-pole", "connect-directions"])
+def test_a_page_is_one_file_that_fetches_nothing(tmp_path, name):
+    family = Control(name)
     page = write_page(hypernetwork_for(family), family, tmp_path / "deep/page.html").read_text()
     assert "src=" not in page
     assert "http" not in page
-    assert '"environment": "cart-pole"' in page
+    assert f'"environment": "{name}"' in page
     for mark in ("/*PHYSICS*/", "/*NETWORKS*/", "/*RECORD*/", "<!--TITLE-->"):
         assert mark not in page
 

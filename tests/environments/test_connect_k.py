@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from netwright.environments import ConnectK, ConnectKLookingAhead
+from netwright.environments import (
+    ConnectDirectionsLookingAhead,
+    ConnectK,
+    ConnectKLookingAhead,
+)
 from netwright.objectives.rollout import roll_out
 from netwright.rng import stream
 from netwright.tasks import Control
@@ -18,10 +22,21 @@ WIDTH = 5
 class Loops:
     """A game by loops over cells, of which the environment knows nothing."""
 
-    def __init__(self, machine):
-        self.w, self.h, self.k, self.diagonals, self.gravity, self.misere, self.joined = (
-            int(v) for v in machine
-        )
+    def __init__(self, environment, machine):
+        said = {q.name: int(v) for q, v in zip(environment.quantities, machine, strict=True)}
+        self.w, self.h, self.k = said["width"], said["height"], said["line"]
+        self.gravity, self.misere, self.joined = said["gravity"], said["misere"], said["joined"]
+        self.ends = said.get("ends_joined", 0)
+        self.directions = [
+            direction
+            for direction, there in (
+                ((1, 0), not said.get("without_rows")),
+                ((0, 1), not said.get("without_columns")),
+                ((1, 1), said["diagonals"]),
+                ((-1, 1), said["diagonals"] and not said.get("one_slope")),
+            )
+            if there
+        ]
         self.at = {}
 
     def free(self):
@@ -33,12 +48,12 @@ class Loops:
     def has_line(self, who):
         for x in range(self.w):
             for y in range(self.h):
-                for dx, dy in ((1, 0), (0, 1), (1, 1), (-1, 1)):
-                    if dx and dy and not self.diagonals:
-                        continue
+                for dx, dy in self.directions:
                     run = {(x + i * dx, y + i * dy) for i in range(self.k)}
                     if self.joined:
                         run = {(px % self.w, py) for px, py in run}
+                    if self.ends:
+                        run = {(px, py % self.h) for px, py in run}
                     if len(run) == self.k and all(self.at.get(place) == who for place in run):
                         return True
         return False
@@ -79,14 +94,18 @@ def stones(row):
     return {(c % WIDTH, c // WIDTH) for c in range(25) if row[c] > 0.5}
 
 
-@pytest.mark.parametrize("kind", [ConnectK, ConnectKLookingAhead])
-def test_games_are_those_of_loops_over_cells_under_every_rule(kind):
+@pytest.mark.parametrize(
+    ("kind", "count", "every"),
+    [(ConnectK, 164, 1), (ConnectKLookingAhead, 164, 1), (ConnectDirectionsLookingAhead, 1_308, 7)],
+)
+def test_games_are_those_of_loops_over_cells_under_every_rule(kind, count, every):
     environment = kind()
     machine = environment.variants()
-    assert len(machine) == 164
+    assert len(machine) == count
+    machine = machine[::every]
     rng = np.random.default_rng(3)
     now = environment.start(rng, len(machine), 1)
-    loops = [Loops(m) for m in machine.tolist()]
+    loops = [Loops(environment, m) for m in machine.tolist()]
     results = [0] * len(machine)
     openings = now[:, 0, 53].tolist()
     seen = environment.observe(now, machine)

@@ -8,7 +8,7 @@ import netwright as nw
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.objectives import Imitation
-from netwright.objectives.imitation import Lessons, _thinned
+from netwright.objectives.imitation import Lessons, _going_on, _thinned
 from netwright.rng import stream
 from netwright.tasks import Control, Sine
 from netwright.training import make_hypernetwork
@@ -236,3 +236,26 @@ def test_policies_that_read_numbers_are_not_taught_by_what_is_seen_of_late():
         Imitation(Knowing(), changing=0.5).gather(writer, batch, step=0, steps=8, seed=0)
     with pytest.raises(RunError, match=r"changing=0\.6"):
         Imitation(Knowing(), led=0.5, changing=0.6)
+
+
+def test_nothing_is_taught_of_games_that_are_over():
+    alive = torch.tensor([[True] * 4 + [False] * 4, [True] + [False] * 7, [True] * 8])
+    at = _going_on(alive, seed=3).squeeze(-1)
+    assert at.shape == (3, 4)
+    assert alive.gather(1, at).all()
+    # Each once, where there are enough; in no order of time.
+    assert sorted(at[0].tolist()) == [0, 1, 2, 3]
+    assert at[1].tolist() == [0] * 4
+    assert len(set(at[2].tolist())) == 4
+    assert {tuple(_going_on(alive, seed=s)[2, :, 0].tolist()) for s in range(5)} != {(0, 1, 2, 3)}
+    # Where all go on they stay as they are.
+    assert _going_on(alive[2:], seed=3).flatten().tolist() == list(range(8))
+    family = Control("connect-k", training_episodes=4)
+    teacher = make_hypernetwork(family.shape, seed=1, size=8)
+    objective = Imitation(teacher, updates=4, parts=1, led=0.0)
+    batch = family.sample(stream(0, "b"), 6, "train")
+    found = objective.gather(make_hypernetwork(family.shape, seed=0, size=8), batch, step=0, steps=4, seed=0)  # fmt: skip
+    assert found.legal.any(dim=-1).all()
+    with torch.no_grad():
+        own = teacher.child(teacher(Condition(context=batch.machine)), found.query.x)
+    torch.testing.assert_close(found.taught, own)

@@ -14,6 +14,10 @@ from netwright.environments.base import (
     outside,
 )
 from netwright.environments.cart_pole import CartPole, CartPoleSwingUp
+from netwright.environments.connect_directions import (
+    ConnectDirections,
+    ConnectDirectionsLookingAhead,
+)
 from netwright.environments.connect_k import ConnectK, ConnectKLookingAhead
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
@@ -28,6 +32,8 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "acrobot": Acrobot,
     "cart-pole": CartPole,
     "cart-pole-swing-up": CartPoleSwingUp,
+    "connect-directions": ConnectDirections,
+    "connect-directions-looking-ahead": ConnectDirectionsLookingAhead,
     "connect-k": ConnectK,
     "connect-k-looking-ahead": ConnectKLookingAhead,
     "grid-world": GridWorld,
@@ -43,6 +49,8 @@ __all__ = [
     "Acrobot",
     "CartPole",
     "CartPoleSwingUp",
+    "ConnectDirections",
+    "ConnectDirectionsLookingAhead",
     "ConnectK",
     "ConnectKLookingAhead",
     "Environment",

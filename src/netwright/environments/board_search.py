@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from netwright.environments.boards import SIDE, lines_of
+from netwright.environments.boards import SIDE
+from netwright.environments.connect_k import ConnectK
 
 
 class Search:
@@ -13,17 +14,21 @@ class Search:
     Positions are worth 1, 0 or -1 to whoever is to move. What was found is kept for the next question.
 
     Args:
-        rule: Width, height, line, diagonals, gravity, misere, joined: a machine of `ConnectK`, [7].
+        rule: A machine of `ConnectK`, or of what is like it, [P].
         depth: Moves that it looks ahead, beyond which a position counts as drawn; None for to the end.
+        game: What the rule is one of; by default `ConnectK`.
 
     References:
         Knuth and Moore, An analysis of alpha-beta pruning, Artificial Intelligence 6, 1975.
     """
 
-    def __init__(self, rule: Tensor, depth: int | None = None) -> None:
-        width, height, length, *switches = (round(v) for v in rule.tolist())
-        diagonals, gravity, misere, joined = switches
-        self.falls, self.misere, self.depth = bool(gravity), bool(misere), depth
+    def __init__(
+        self, rule: Tensor, depth: int | None = None, *, game: ConnectK | None = None
+    ) -> None:
+        game = game or ConnectK()
+        said = {q.name: v for q, v in zip(game.quantities, rule.tolist(), strict=True)}
+        width, height = round(said["width"]), round(said["height"])
+        self.falls, self.misere, self.depth = said["gravity"] > 0.5, said["misere"] > 0.5, depth
         cells = [SIDE * y + x for y in range(height) for x in range(width)]
         # From the middle on: good moves first make for more cuts.
         middle = ((width - 1) / 2, (height - 1) / 2)
@@ -31,7 +36,7 @@ class Search:
             cells, key=lambda c: abs(c % SIDE - middle[0]) + abs(c // SIDE - middle[1])
         )
         self.all = sum(1 << c for c in cells)
-        lines = lines_of(width, height, length, bool(diagonals), bool(joined))
+        lines = game.lines(said)
         # Of each cell, the rest of every line that it is on.
         self.rests = {c: [sum(1 << d for d in ln if d != c) for ln in lines if c in ln] for c in cells}  # fmt: skip
         self.nodes = 0

@@ -1,5 +1,6 @@
 """Board games: stones in a line, under rules that differ."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.environments.base import Environment, Quantity, masked
-from netwright.environments.boards import CELLS, LEAST, LENGTHS, SIDE, Rules
+from netwright.environments.boards import CELLS, LEAST, LENGTHS, SIDE, Rules, lines_of
 
 GOING_ON, WON, LOST, DRAWN = 0.0, 1.0, -1.0, 2.0
 # Wichmann & Hill, Algorithm AS 183: three small generators, whose products single precision holds exactly.
@@ -57,7 +58,7 @@ class ConnectK(Environment):
         Wichmann and Hill, Algorithm AS 183: an efficient and portable pseudo-random number generator, 1982.
     """
 
-    quantities = (
+    quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("width", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("height", LEAST, SIDE, 3.0, "whole", "cells"),
         Quantity("line", LENGTHS[0], LENGTHS[-1], 3.0, "whole", "stones"),
@@ -74,6 +75,8 @@ class ConnectK(Environment):
     hashed = 7
     skills: ClassVar[tuple[float, ...]] = (0.0,)
     """Shares of its moves for which an opponent looks one move ahead; each episode's is drawn from these."""
+    line_switches: ClassVar[tuple[str, ...]] = ("diagonals", "joined")
+    """Quantities that say which lines there are, in the order of `lines_of`."""
 
     def start(self, rng: np.random.Generator, tasks: int, episodes: int) -> Tensor:
         """Empty boards; in half of the episodes the opponent is to open."""
@@ -182,8 +185,15 @@ class ConnectK(Environment):
     def rules(self, machine: Tensor, like: Tensor) -> Rules:
         """Rules of machines [T, P] for stones of the dtype and device of `like`."""
         m = self.of(machine)
-        switches = (m[name] > 0.5 for name in ("diagonals", "gravity", "joined"))
-        return Rules(m["width"], m["height"], m["line"], *switches, like=like)
+        switches = [m[name] > 0.5 for name in self.line_switches]
+        return Rules(m["width"], m["height"], m["line"], m["gravity"] > 0.5, switches, like=like)
+
+    def lines(self, rule: Mapping[str, float]) -> tuple[tuple[int, ...], ...]:
+        """All lines under a rule, by the names of its quantities; see `lines_of`."""
+        width, height, length = (round(rule[name]) for name in ("width", "height", "line"))
+        return lines_of(
+            width, height, length, *(bool(rule[name] > 0.5) for name in self.line_switches)
+        )
 
     def _opened(self, state: Tensor, rules: Rules) -> _Game:
         """A game in which the opponent, if it is to open, has opened."""

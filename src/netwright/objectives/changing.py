@@ -68,13 +68,13 @@ def change(
         at=at,
     )
     writer.train(was_training)
-    seen = episodes.seen.clone()
-    seen[own, 0] = course.x[..., : seen.shape[-1]]
+    seen, alive = episodes.seen.clone(), episodes.alive.clone()
+    seen[own, 0], alive[own, 0] = course.x[..., : seen.shape[-1]], course.alive
     kept = {
         "course_x": course.x, "course_y": course.y, "since": course.since, "needed": ~course.quiet,
         "machines": course.machines, "changed": at,
     }  # fmt: skip
-    return replace(episodes, seen=seen), kept
+    return replace(episodes, seen=seen, alive=alive), kept
 
 
 def up_to_now(

@@ -181,17 +181,20 @@ class Imitation(Acting):
             own = {n: torch.cat([v[:-misled], v.roll(1, dims=0)[-misled:]]) for n, v in own.items()}
 
         def policy(seen: Tensor) -> Tensor:
-            return torch.where(led, self.teacher.child(taught, seen), writer.child(own, seen))
+            said: Tensor = writer.child(own, seen)
+            return torch.where(led, self.teacher.child(taught, seen), said) if led.any() else said
 
         episodes = roll_out(policy, batch, spread=self.spread, seed=seed)
         if self.changing:
             episodes, course = change(
                 writer, batch, self._changing(batch.tasks), episodes, own, seed
             )
-        seen = episodes.seen.flatten(1, 2)
+        at = _going_on(episodes.alive.flatten(1, 2), derive_seed(seed, "alive"))
+        seen = episodes.seen.flatten(1, 2).gather(1, at.expand(-1, -1, episodes.seen.shape[-1]))
         self.round = {"seen": seen, "taught": self.teacher.child(taught, seen)}
         if episodes.legal is not None:
-            self.round["legal"] = episodes.legal.flatten(1, 2)
+            legal = episodes.legal.flatten(1, 2)
+            self.round["legal"] = legal.gather(1, at.expand(-1, -1, legal.shape[-1]))
         if self.own:
             after = torch.cat([episodes.seen[:, :, 1:], episodes.last.unsqueeze(2)], dim=2)
             acted = drive(episodes.actions) if not batch.environment.discrete else episodes.actions
@@ -243,6 +246,21 @@ class Imitation(Acting):
             off = off + 0.05 * F.relu(outputs.abs() - 1).square().sum(dim=-1)
         loss = off.mean(dim=1)
         return Score(loss, {"off": loss.detach()})
+
+
+def _going_on(alive: Tensor, seed: int) -> Tensor:
+    """Places of as many steps per task as are taught, [T, Q, 1]: of those that are alive, bool [T, Q'], in an order by chance unless all are.
+
+    Once an episode is over nothing is to be done. Q is the mean over tasks; where a task has fewer its own are there again.
+    """
+    places = torch.arange(alive.shape[1], device=alive.device).expand_as(alive)
+    if bool(alive.all()):
+        return places.unsqueeze(-1)
+    luck = torch.rand(alive.shape, generator=torch.Generator().manual_seed(seed)).to(alive.device)
+    order = luck.masked_fill(~alive, 2.0).argsort(dim=1)
+    count = alive.sum(dim=1, keepdim=True)
+    kept = places[:, : max(1, round(float(count.float().mean())))]
+    return order.gather(1, kept % count.clamp(min=1)).unsqueeze(-1)
 
 
 def _identity(teacher: Writer) -> dict[str, str]:

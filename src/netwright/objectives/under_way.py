@@ -52,6 +52,7 @@ class Course:
         rewards: [T, H].
         machines: At each step, [T, H, P].
         good: Whether the task was being done after each step, or had been for good, bool [T, H].
+        alive: Whether the episode was going on before each step, bool [T, H].
         x: Transitions as examples of a probe, [T, H, O + A].
         y: The same, [T, H, O + 1 + (O + A) O].
         since: The first transition that counts for what is written before each step, int64 [T, H].
@@ -64,6 +65,7 @@ class Course:
     rewards: Tensor
     machines: Tensor
     good: Tensor
+    alive: Tensor
     x: Tensor
     y: Tensor
     since: Tensor
@@ -111,6 +113,7 @@ def under_way(
     ys: list[Tensor] = []
     firsts: list[Tensor] = []
     quiets: list[Tensor] = []
+    alives: list[Tensor] = []
     alive = ~environment.finished(state, machine)
     failed = environment.failed(state, machine)
     quiet = torch.zeros_like(alive[:, 0])
@@ -119,6 +122,7 @@ def under_way(
             machine = torch.where((at <= step).unsqueeze(1), becomes, machine)
         firsts.append(since)
         quiets.append(quiet)
+        alives.append(alive)
         if rewriting.every and step and step % rewriting.every == 0:
             needed = ~quiet if rewriting.only_when_needed else torch.ones_like(quiet)
             if bool(needed.any()):
@@ -157,6 +161,7 @@ def under_way(
         rewards=torch.cat(rewards, dim=1),
         machines=torch.stack(machines, dim=1),
         good=torch.cat(good, dim=1),
+        alive=torch.cat(alives, dim=1),
         x=torch.cat(xs, dim=1),
         y=torch.cat(ys, dim=1),
         since=torch.stack(firsts, dim=1),

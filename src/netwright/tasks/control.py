@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import prod
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -27,6 +28,8 @@ Region = Literal["box", "1.25x", "1.5x", "corners"]
 SOURCES: tuple[Source, ...] = ("context", "examples", "description")
 # Cells that the box of machines is cut into, per quantity: each belongs to one split.
 _CELLS = 4
+# So many machines are looked up rather than computed.
+_FEW = 20_000
 # A corner is where both of the first two quantities are in so large a part of an end of their range.
 _CORNER = 0.15
 
@@ -130,6 +133,10 @@ class Control(TaskFamily):
                 f"`region` is {region!r} and the quantities {[q.name for q in deciding]} have a few values only, expected `box`: "
                 "nothing lies beyond these."
             )
+        # Where machines are few, which of them are of a split is found out once.
+        self._counts = tuple(q.count for q in quantities if q.is_discrete)
+        self._few = len(self._counts) == len(quantities) and prod(self._counts) <= _FEW
+        self._kept: dict[Split, np.ndarray] = {}
         low, high = self.environment.ranges
         seen, acts = self.environment.observations, self.environment.actions
         self.shape = TaskShape(
@@ -168,6 +175,12 @@ class Control(TaskFamily):
             if region == "corners":
                 ends = rng.random((len(shares), 2)) < 0.5
                 shares[:, :2] = np.where(ends, shares[:, :2] * _CORNER, 1 - shares[:, :2] * _CORNER)
+            elif self._few:
+                # The same machines as below, looked up.
+                place = self._places(shares)
+                own = self._of_split(split)[np.ravel_multi_index(place.T, self._counts)]
+                found.append(self._values((place[own] + 0.5) / self._counts, rng))
+                continue
             else:
                 has_corners = not any(q.is_discrete for q in self.environment.quantities[:2])
                 cornered = _in_corner(shares) & has_corners
@@ -267,6 +280,21 @@ class Control(TaskFamily):
     def preparation(self) -> Mapping[str, Any]:
         """Which environment a written network controls."""
         return {"kind": "control", **self.record()}
+
+    def _places(self, shares: np.ndarray) -> np.ndarray:
+        """Which values machines have, counted from 0, from shares [R, P] of the ranges."""
+        counts = np.array(self._counts)
+        return np.asarray(np.clip((shares * counts).astype(int), 0, counts - 1))
+
+    def _of_split(self, split: Split) -> np.ndarray:
+        """Which combinations of values are machines of a split, bool, in order."""
+        if split not in self._kept:
+            axes = np.meshgrid(*map(np.arange, self._counts), indexing="ij")
+            cells = (np.stack(axes, axis=-1).reshape(-1, len(axes)) + 0.5) / self._counts
+            values = torch.from_numpy(self._values(cells, np.random.default_rng(0)))
+            own = _split_of(cells, self.environment) == split
+            self._kept[split] = own & self.environment.allows(values).numpy()
+        return self._kept[split]
 
     def _allowed(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(values[self.environment.allows(torch.from_numpy(values)).numpy()])

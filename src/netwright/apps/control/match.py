@@ -18,7 +18,14 @@ Player = Callable[[Tensor, Tensor], Tensor]
 
 @torch.no_grad()
 def play_match(
-    machine: Tensor, first: Player, second: Player, *, games: int, seed: int = 0, drawn: int = 2
+    machine: Tensor,
+    first: Player,
+    second: Player,
+    *,
+    games: int,
+    seed: int = 0,
+    drawn: int = 2,
+    environment: ConnectK | None = None,
 ) -> Tensor:
     """Results of games under rules [T, P] for who opens, [T, N]: 1 won, 0 drawn, -1 lost.
 
@@ -31,8 +38,9 @@ def play_match(
         games: N.
         seed: Of the stones that are put at random.
         drawn: How many these are, of both players together. A game that ends with one of them counts.
+        environment: What the rules are of; by default `ConnectK`.
     """
-    environment = ConnectK()
+    environment = environment or ConnectK()
     luck = random_player(seed)
     mine = torch.zeros(len(machine), games, CELLS)
     theirs = mine.clone()

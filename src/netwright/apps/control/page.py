@@ -39,7 +39,7 @@ def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) ->
     path = Path(path)
     here = files("netwright.apps.control")
     physics = (here / "physics.js").read_text()
-    if f'"{family.name}": {{' not in physics:
+    if f'"{family.name}": ' not in physics:
         raise RunError(
             f"A page has no physics of {family.name!r}, expected a machine that is written as tensors. "
             "Watch it in a GIF instead: `--out flight.gif`."

@@ -31,13 +31,16 @@ const FIVE = [0, 1, 2, 3, 4], FIELD = FIVE.flatMap(() => FIVE).map((_, c) => c);
 const LINES = new Map();
 
 function linesOf(m) {
-  const rule = [m.width, m.height, m.line, m.diagonals, m.joined].map(Math.round), [w, h, k, diagonals, joined] = rule;
+  // What a family of games does not know is not so.
+  const names = ["width", "height", "line", "diagonals", "joined", "without_rows", "without_columns", "one_slope", "ends_joined"];
+  const rule = names.map((name) => Math.round(m[name] || 0)), [w, h, k, diagonals, joined, rowless, columnless, slope, ends] = rule;
   if (!LINES.has(String(rule))) {
-    const found = new Map(), directions = [[1, 0], [0, 1], ...(diagonals ? [[1, 1], [1, -1]] : [])];
+    const found = new Map(), directions = [...(rowless ? [] : [[1, 0]]), ...(columnless ? [] : [[0, 1]]), ...(diagonals ? [[1, 1]] : []),
+      ...(diagonals && !slope ? [[1, -1]] : [])];
     for (let x = 0; x < w; x++) for (let y = 0; y < h; y++) for (const [dx, dy] of directions) {
       const line = [];
       for (let i = 0; i < k; i++) {
-        const px = joined ? (x + i * dx) % w : x + i * dx, py = y + i * dy;
+        const px = joined ? (x + i * dx) % w : x + i * dx, py = ends ? (y + i * dy + k * h) % h : y + i * dy;
         if (px < w && py >= 0 && py < h) line.push(5 * py + px);
       }
       if (new Set(line).size === k) found.set(String(line.sort((a, b) => a - b)), line);
@@ -114,7 +117,7 @@ function connectK(skills) {
       const g = opened(s, m), shapes = [];
       for (let i = 0; i <= m.width; i++) shapes.push(["line", i - 0.5, -0.5, i - 0.5, m.height - 0.5, 0.03, "faint"]);
       for (let i = 0; i <= m.height; i++) shapes.push(["line", -0.5, i - 0.5, m.width - 0.5, i - 0.5, 0.03, "faint"]);
-      for (const y of [-0.5, m.height - 0.5]) shapes.push(["line", -0.5, y, m.width - 0.5, y, 0.06, "ink"]);
+      for (const y of [-0.5, m.height - 0.5]) shapes.push(["line", -0.5, y, m.width - 0.5, y, 0.06, m.ends_joined > 0.5 ? "accent" : "ink"]);
       for (const x of [-0.5, m.width - 0.5]) shapes.push(["line", x, -0.5, x, m.height - 0.5, 0.06, m.joined > 0.5 ? "accent" : "ink"]);
       FIELD.forEach((c) => { if (g.mine[c] || g.theirs[c]) shapes.push(["disc", c % 5, Math.floor(c / 5), 0.36, g.mine[c] ? "accent" : "ink"]); });
       if (s[55] === 0) return shapes;
@@ -127,6 +130,8 @@ function connectK(skills) {
 }
 
 const MACHINES = {
+  "connect-directions": connectK([0]),
+  "connect-directions-looking-ahead": connectK([0, 0.5, 1]),
   "connect-k": connectK([0]),
   "connect-k-looking-ahead": connectK([0, 0.5, 1]),
   "pendulum": {

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from math import cos, floor, sin
 
 import torch
 
-from netwright.environments import ENVIRONMENTS, MujocoEnvironment
-from netwright.environments.boards import CELLS, SIDE, lines_of
+from netwright.environments import ENVIRONMENTS, ConnectDirections, ConnectK, MujocoEnvironment
+from netwright.environments.boards import CELLS, SIDE
 
 INK, ACCENT, FAINT = "#1b1f24", "#1f5fbf", "#c9ced6"
 
@@ -124,23 +124,23 @@ def grid_world(s: list[float], m: Numbers) -> list[Shape]:
     return [*lines, Disc(s[0], s[1], 0.2)]
 
 
-def connect_k(s: list[float], m: Numbers) -> list[Shape]:
+def connect_k(s: list[float], m: Numbers, game: type[ConnectK] = ConnectK) -> list[Shape]:
     width, height = round(m["width"]), round(m["height"])
     right, top = width - 0.5, height - 0.5
     shapes: list[Shape] = [Line(i - 0.5, -0.5, i - 0.5, top, 0.03, FAINT) for i in range(width + 1)]
     shapes += [Line(-0.5, i - 0.5, right, i - 0.5, 0.03, FAINT) for i in range(height + 1)]
-    shapes += [Line(-0.5, y, right, y, 0.06) for y in (-0.5, top)]
     # Edges that are joined have a colour of their own.
+    ends = ACCENT if m.get("ends_joined", 0.0) > 0.5 else INK
+    shapes += [Line(-0.5, y, right, y, 0.06, ends) for y in (-0.5, top)]
     shapes += [
         Line(x, -0.5, x, top, 0.06, ACCENT if m["joined"] > 0.5 else INK) for x in (-0.5, right)
     ]
-    rule = width, height, round(m["line"]), m["diagonals"] > 0.5, m["joined"] > 0.5
     for stones, colour in ((s[:CELLS], ACCENT), (s[CELLS : 2 * CELLS], INK)):
         own = {cell for cell, there in enumerate(stones) if there > 0.5}
         shapes += [Disc(cell % SIDE, cell // SIDE, 0.36, colour) for cell in sorted(own)]
         # Complete lines are marked.
-        ends = {cell for line in lines_of(*rule) if own.issuperset(line) for cell in line}
-        shapes += [Disc(cell % SIDE, cell // SIDE, 0.12, "#ffffff") for cell in sorted(ends)]
+        complete = {cell for line in game().lines(m) if own.issuperset(line) for cell in line}
+        shapes += [Disc(cell % SIDE, cell // SIDE, 0.12, "#ffffff") for cell in sorted(complete)]
     return shapes
 
 
@@ -178,6 +178,11 @@ SKETCHES: dict[
     "acrobot": (acrobot, (-2.4, 2.4, -2.4, 2.4)),
     "cart-pole": (cart_pole, (-2.6, 2.6, -1.8, 1.8)),
     "cart-pole-swing-up": (cart_pole, (-2.6, 2.6, -1.8, 1.8)),
+    "connect-directions": (partial(connect_k, game=ConnectDirections), (-0.8, 4.8, -0.8, 4.8)),
+    "connect-directions-looking-ahead": (
+        partial(connect_k, game=ConnectDirections),
+        (-0.8, 4.8, -0.8, 4.8),
+    ),
     "connect-k": (connect_k, (-0.8, 4.8, -0.8, 4.8)),
     "connect-k-looking-ahead": (connect_k, (-0.8, 4.8, -0.8, 4.8)),
     "grid-world": (grid_world, (-0.8, 5.8, -0.8, 5.8)),
