@@ -74,10 +74,12 @@ RECIPES = {
     "taught-concat": Recipe("concat"),
     # What the larger family is worth: without it.
     "taught-hypernetwork-138-rules": Recipe(family="connect-k"),
+    "taught-film-138-rules": Recipe("film", family="connect-k"),
 }
 RUNS = (
     ("taught-hypernetwork", 0), ("taught-hypernetwork", 1), ("taught-film", 0), ("taught-concat", 0),
-    ("taught-hypernetwork", 2), ("taught-hypernetwork-138-rules", 0),
+    ("taught-hypernetwork", 2), ("taught-hypernetwork-138-rules", 0), ("taught-hypernetwork-138-rules", 1),
+    ("taught-hypernetwork-138-rules", 2), ("taught-film-138-rules", 0),
 )  # fmt: skip
 
 
