@@ -8,6 +8,7 @@ import netwright as nw
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.objectives import Imitation
+from netwright.objectives.changing import up_to_now
 from netwright.objectives.imitation import Lessons, _going_on, _thinned
 from netwright.rng import stream
 from netwright.tasks import Control, Sine
@@ -194,6 +195,10 @@ def test_of_machines_that_change_what_is_taught_is_for_the_machine_of_the_moment
             count = int(mask.sum())
             assert 4 <= count <= 16
             assert mask[-count:].all()
+            # All since a policy was last right, or as many as fit.
+            course, since = objective.round["course_x"][t], objective.round["since"][t]
+            now = int((course == examples.x[2 + t, -1]).all(dim=1).nonzero()[0]) + 1
+            assert count == min(16, now - int(since[now]))
             x, y = examples.x[2 + t, -count:], examples.y[2 + t, -count:]
             torch.testing.assert_close(x[1:, :3], x[:-1, :3] + y[:-1, :3] / 10)
             state = torch.stack([torch.atan2(x[:, 1], x[:, 0]), x[:, 2] * 8], dim=1)[None]
@@ -259,3 +264,28 @@ def test_nothing_is_taught_of_games_that_are_over():
     with torch.no_grad():
         own = teacher.child(teacher(Condition(context=batch.machine)), found.query.x)
     torch.testing.assert_close(found.taught, own)
+
+
+def test_only_what_was_seen_since_the_machine_began_to_move_is_told():
+    steps, moment = 40, 25
+    moments = torch.arange(steps).view(1, -1)
+    kept = {
+        "since": (moments - 6).clamp(min=0), "needed": moments == moment, "changed": torch.tensor([35]),
+        "course_x": moments.unsqueeze(-1).float(), "course_y": -moments.unsqueeze(-1).float(),
+        "machines": 10.0 * moments.unsqueeze(-1),
+    }  # fmt: skip
+    probes = ExampleSet.of(torch.full((2, 16, 1), 99.0), torch.zeros(2, 16, 1))
+    soon = 0
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        told, machine = up_to_now(kept, slice(1, 2), probes, torch.zeros(2, 1), generator)
+        now = int(machine[1, 0]) // 10
+        # The one that asks for it, or, every other time, one soon after the change.
+        assert now == moment or 35 < now < 40
+        soon += now > moment
+        assert told.x[1, told.mask[1], 0].tolist() == list(range(now - 6, now))
+        assert told.y[1, told.mask[1], 0].tolist() == [-n for n in range(now - 6, now)]
+        assert told.mask[0].all()
+        assert (told.x[0] == 99).all()
+        assert float(machine[0, 0]) == 0
+    assert 3 < soon < 17
