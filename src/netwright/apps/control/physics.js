@@ -125,7 +125,6 @@ function connectK(skills) {
         line.forEach((c) => shapes.push(["disc", c % 5, Math.floor(c / 5), 0.12, "#ffffff"]));
       return shapes;
     },
-    nudge() { return this.start(); },
   };
 }
 
@@ -237,7 +236,6 @@ const MACHINES = {
       });
       return [...shapes, ["disc", s[0], s[1], 0.2, "ink"]];
     },
-    nudge() { return this.start(); },
   },
   "mountain-car": {
     seconds: 0.04,
