@@ -32,9 +32,9 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """The system's Chromium."""
+    """The system's Chromium; closed after each module, for while it is open no test can run an event loop of its own."""
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
