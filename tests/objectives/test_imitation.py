@@ -239,6 +239,12 @@ def test_policies_that_read_numbers_are_not_taught_by_what_is_seen_of_late():
     batch = family.sample(stream(0, "b"), 4, "train")
     with pytest.raises(RunError, match="expected `sources` examples alone"):
         Imitation(Knowing(), changing=0.5).gather(writer, batch, step=0, steps=8, seed=0)
+    probed = Control("pendulum", sources=("examples",), probe=8)
+    writer = make_hypernetwork(probed.shape, seed=0, size=16)
+    for tasks, changing in ((1, 0.4), (2, 0.5)):
+        few = probed.sample(stream(0, "b"), tasks, "train")
+        with pytest.raises(RunError, match=f"Of {tasks} machines {tasks - 1} are to change"):
+            Imitation(Knowing(), changing=changing).gather(writer, few, step=0, steps=8, seed=0)
     with pytest.raises(RunError, match=r"changing=0\.6"):
         Imitation(Knowing(), led=0.5, changing=0.6)
 

@@ -41,7 +41,7 @@ def change(
         The episodes, and what policies were written from, to be kept for `up_to_now`.
 
     Raises:
-        RunError: If policies are written from something else than a probe.
+        RunError: If policies are written from something else than a probe, or fewer than two machines are to change.
     """
     if batch.condition.examples is None or batch.condition.context is not None:
         raise RunError(
@@ -50,6 +50,11 @@ def change(
         )
     environment = batch.environment
     machine = batch.machine[own]
+    if len(machine) < 2:
+        raise RunError(
+            f"Of {batch.tasks} machines {len(machine)} are to change, expected at least 2: each becomes another one of them. "
+            "Take more tasks per step, or a larger share for `changing`."
+        )
     generator = torch.Generator().manual_seed(derive_seed(seed, "change"))
     # Early enough for something to follow, late enough for most to be doing their task.
     ends = (environment.steps // 8, max(environment.steps // 8 + 1, environment.steps * 5 // 8))
