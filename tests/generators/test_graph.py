@@ -233,10 +233,58 @@ def test_lower_frequencies_let_similar_layers_share_more():
     assert likeness(0.3) > 0.9 > likeness(4.0)
 
 
-@pytest.mark.parametrize("option", ["mixtures", "rank", "depth", "frequency"])
+@pytest.mark.parametrize("option", ["mixtures", "rank", "depth", "frequency", "units", "identity"])
 def test_options_out_of_range_are_refused(option):
     with pytest.raises(RunError, match=option):
-        make(**{option: 0})
+        make(**{option: -1})
+
+
+@pytest.mark.parametrize("widths", [(8, 8, 8), (4, 8, 6)])
+def test_layers_between_the_first_and_the_last_hand_on_what_they_read(widths):
+    torch.manual_seed(0)
+    architecture = mlp(inputs=3, hidden=widths, outputs=4)
+    plain, passing = make(architecture), make(architecture, identity=2.0)
+    passing.load_state_dict(plain.state_dict(), strict=False)
+    before, after = (each(asking(architecture)) for each in (plain, passing))
+    changed = {n: (after[n] - before[n])[0] for n in before if not torch.equal(after[n], before[n])}
+    assert len(changed) == 2
+    for value in changed.values():
+        torch.testing.assert_close(value, 2 * torch.eye(*value.shape))
+
+
+def test_kernels_hand_on_what_is_in_their_middle():
+    torch.manual_seed(0)
+    conv = ConvNet(channels=(6, 6, 6), kernels=(3, 5, 3), strides=(1, 1, 1), outputs=4, norm="none")
+    passing = make(conv, identity=1.0)
+    assert [
+        s.name
+        for s, p in zip(passing.child.space.tensors, passing.generator.passes, strict=True)
+        if p
+    ] == [
+        "block2.conv.weight",
+        "block3.conv.weight",
+    ]
+    whole = passing(asking(conv))
+    passing.generator.passed.bias.data.add_(1.0)
+    more = passing(asking(conv))
+    x = torch.rand(1, 2, 1, 28, 28)
+    for name in ("block2.conv.weight", "block3.conv.weight"):
+        kernel = (more[name] - whole[name])[0]
+        features = torch.rand(2, 6, 9, 9)
+        passed = torch.nn.functional.conv2d(features, kernel, padding=kernel.shape[-1] // 2)
+        torch.testing.assert_close(passed, features, rtol=1e-4, atol=1e-4)
+    assert passing.child(more, x).shape == (1, 2, 4)
+
+
+def test_fewer_units_are_enough_for_narrow_children_and_are_widened_for_wide_ones():
+    small = make(mlp(inputs=3, hidden=(8, 8), outputs=4), units=8)
+    assert small.generator.matrices.shape[1:] == (8, 8)
+    assert small.generator.options()["units"] == 8
+    wide = mlp(inputs=3, hidden=(20, 12), outputs=4)
+    params = small.for_architecture(wide)(asking(wide))
+    assert [tuple(p.shape[1:]) for p in params.values()][2] == (12, 20)
+    again = nw.Hypernetwork.from_record(small.record())
+    assert again.generator.matrices.shape == small.generator.matrices.shape
 
 
 def test_architectures_that_are_too_large_are_refused_before_they_are_made():

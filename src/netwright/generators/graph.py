@@ -56,14 +56,20 @@ class Graph(WeightGenerator):
         depth: Number of attention blocks over operations.
         frequency: How finely theta_0 tells layers apart, by place and by size. Lower values let similar layers share more, which is
             better where networks differ in much beside their widths.
+        units: Side of the learned matrices; units of a layer beyond these are mixtures of them. With the width of the widest layer a
+            step costs least.
+        identity: How much of its input a layer between the first and the last hands on at the start, as 1 in the middle of its
+            kernel (how much later is learned, by place and size). Networks of any depth then begin as nearly the same function, and a
+            feature is the same one in all layers.
 
     Raises:
-        RunError: If a number is below 1, or `frequency` is not above 0.
+        RunError: If a count is below 1, `frequency` is not above 0, or `identity` is below 0.
 
     References:
         Knyazev et al., Parameter prediction for unseen deep architectures (GHN-2: one tensor cut to every layer's
         size, scaled by its fan-in), arXiv:2110.13100; GHN-3, arXiv:2303.04143.
         Yu et al., Slimmable neural networks (one matrix for all widths), arXiv:1812.08928.
+        Zagoruyko and Komodakis, DiracNets (layers as a multiple of the identity and a correction), arXiv:1706.00388.
     """
 
     reads_graph: ClassVar[bool] = True
@@ -79,14 +85,19 @@ class Graph(WeightGenerator):
         rank: int = 8,
         depth: int = 1,
         frequency: float = FREQUENCY,
+        units: int = UNITS,
+        identity: float = 0.0,
     ) -> None:
         super().__init__(space, embedding_size)
-        for name, value in (("mixtures", mixtures), ("rank", rank), ("depth", depth)):
+        counts = {"mixtures": mixtures, "rank": rank, "depth": depth, "units": units}
+        for name, value in counts.items():
             if value < 1:
                 raise RunError(f"`{name}` is {value}, expected at least 1.")
         if not 0 < frequency < math.inf:
             raise RunError(f"`frequency` is {frequency}, expected a number above 0.")
-        self.frequency = frequency
+        if not 0 <= identity < math.inf:
+            raise RunError(f"`identity` is {identity}, expected a number that is not below 0.")
+        self.frequency, self.units, self.identity = frequency, units, identity
         self.mixtures, self.rank, self.depth = mixtures, rank, depth
         self.encoder = GraphEncoder(embedding_size, depth=depth, cross=True)
         self.read_global = unit_linear(embedding_size, embedding_size, 0.3)
@@ -101,6 +112,10 @@ class Graph(WeightGenerator):
         self.gain = nn.Linear(FEATURES + _TOLD, 1)
         nn.init.zeros_(self.gain.weight)
         nn.init.zeros_(self.gain.bias)
+        self.passed = nn.Linear(FEATURES + _TOLD, 1) if identity else None
+        if self.passed is not None:
+            nn.init.zeros_(self.passed.weight)
+            nn.init.constant_(self.passed.bias, identity)
         self.has_start = any(
             float(base[spec.name].std()) > 0 for spec in space.tensors if spec.size > 1
         )
@@ -109,19 +124,22 @@ class Graph(WeightGenerator):
             embedding_size, mixtures, INITIAL_DELTA * (0.75 / mixtures) ** 0.5, bias=False
         )
         spread = (INITIAL_DELTA * (0.25 / rank) ** 0.5) ** 0.5
-        self.left = unit_linear(embedding_size, UNITS * rank, spread)
-        self.right = unit_linear(embedding_size, UNITS * rank, spread)
+        self.left = unit_linear(embedding_size, units * rank, spread)
+        self.right = unit_linear(embedding_size, units * rank, spread)
         self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
-        self.matrices = nn.Parameter(KEPT * balanced(mixtures, 1)[0])
-        self.kernels = nn.Parameter(KEPT * balanced(mixtures, SIDE * SIDE).movedim(0, -1))
-        self.vectors = nn.Parameter(KEPT * balanced(mixtures, 1)[0, :, :, 0])
+        self.matrices = nn.Parameter(KEPT * balanced(mixtures, 1, units)[0])
+        self.kernels = nn.Parameter(KEPT * balanced(mixtures, SIDE * SIDE, units).movedim(0, -1))
+        self.vectors = nn.Parameter(KEPT * balanced(mixtures, 1, units)[0, :, :, 0])
         self._lay_out(space, chain_of(space) if graph is None else graph)
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this generator again, beside space, base and graph."""
         own: dict[str, Any] = {"mixtures": self.mixtures, "rank": self.rank, "depth": self.depth}
-        # Left out where it is the default, as in records of earlier versions.
-        return own if self.frequency == FREQUENCY else {**own, "frequency": self.frequency}
+        # Left out where they are the default, as in records of earlier versions.
+        for name, usual in (("frequency", FREQUENCY), ("units", UNITS), ("identity", 0.0)):
+            if getattr(self, name) != usual:
+                own[name] = getattr(self, name)
+        return own
 
     def for_graph(self, space: ParameterSpace, graph: ChildGraph | None) -> "Graph":
         """The same generator, with the same learned numbers, for another child."""
@@ -167,14 +185,17 @@ class Graph(WeightGenerator):
         if self.has_start:
             shares = shares + self._start_shares().to(tokens)
         shares = shares / KEPT
+        passed = self._passed()
         values = {i: value for kind in _KINDS for i, value in self._of_kind(kind, tokens, shares)}
         params = {}
         for i, spec in enumerate(self.space.tensors):
             scale = scale_of(spec) if spec.std > 0 else INITIAL_DELTA * scale_of(spec)
-            value = values[i] * scale
+            value = (values[i] * scale).reshape(tasks, *spec.shape)
             if self.means[i]:
                 value = value + self.means[i]
-            params[spec.name] = value.reshape(tasks, *spec.shape)
+            if passed is not None and self.passes[i]:
+                value = value + passed[i] * _identity(spec).to(value)
+            params[spec.name] = value
         return params
 
     def prepared(self, embedding: Embedding, graphs: list[ChildGraph]) -> Embedding:
@@ -198,10 +219,21 @@ class Graph(WeightGenerator):
     def _start_shares(self) -> Tensor:
         """How learned matrices are mixed to theta_0 of each tensor, [tensors, K]: the same for all conditions."""
         weight = self.gain.weight
-        told = torch.cat([self.graph.features[self.places], self.told], dim=1).to(weight)
+        told = self._what_is_told(weight)
         shares: Tensor = F.normalize(self.start(told), dim=-1) * self.gain(told).exp()
         # A factor that starts at nothing has no theta_0: its shares are corrections alone.
         return shares * ~self.starts_at_zero.to(weight.device).unsqueeze(-1)
+
+    def _passed(self) -> Tensor | None:
+        """How much of its input each tensor's layer hands on, [tensors]."""
+        if self.passed is None:
+            return None
+        found: Tensor = self.passed(self._what_is_told(self.passed.weight))[:, 0]
+        return found
+
+    def _what_is_told(self, like: Tensor) -> Tensor:
+        """Of the operation of each tensor, and which of its tensors it is."""
+        return torch.cat([self.graph.features[self.places], self.told], dim=1).to(like)
 
     def _of_kind(self, kind: str, tokens: Tensor, shares: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Place and value, [T, *], of all tensors of one kind: they are mixed in one product."""
@@ -214,8 +246,8 @@ class Graph(WeightGenerator):
             for n, i in enumerate(own):
                 yield i, widened(mixed[:, n], 1, self.space.tensors[i].size)
             return
-        left = self.left(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
-        right = self.right(tokens[:, own]).unflatten(-1, (UNITS, self.rank))
+        left = self.left(tokens[:, own]).unflatten(-1, (self.units, self.rank))
+        right = self.right(tokens[:, own]).unflatten(-1, (self.units, self.rank))
         if kind == "matrix":
             mixed = torch.einsum("tnk,kab->tnab", share, self.matrices)
             mixed = mixed + left @ right.transpose(-1, -2)
@@ -225,7 +257,9 @@ class Graph(WeightGenerator):
             return
         # Mixed together and then cut to size: the gradient of a cut is a whole of zeros, so that whole is to be small.
         specs = [self.space.tensors[i] for i in own]
-        rows, columns = (min(max(spec.shape[axis] for spec in specs), UNITS) for axis in (0, 1))
+        rows, columns = (
+            min(max(spec.shape[axis] for spec in specs), self.units) for axis in (0, 1)
+        )
         mixed = torch.einsum("tnk,kabp->tnabp", share, self.kernels[:, :rows, :columns])
         for n, (i, spec) in enumerate(zip(own, specs, strict=True)):
             yield i, self._kernel_of(spec, mixed[:, n], left[:, n], right[:, n], tokens[:, i])
@@ -234,7 +268,7 @@ class Graph(WeightGenerator):
         self, spec: TensorSpec, mixed: Tensor, left: Tensor, right: Tensor, token: Tensor
     ) -> Tensor:
         """A convolution's weights, [T, O, I, positions]."""
-        rows, columns = min(spec.shape[0], UNITS), min(spec.shape[1], UNITS)
+        rows, columns = min(spec.shape[0], self.units), min(spec.shape[1], self.units)
         places = torch.tensor(_positions(spec.shape[2:]), device=mixed.device)
         mixed = mixed[:, :rows, :columns][..., places]
         profile = self.kernel(token).unflatten(-1, (self.rank, SIDE * SIDE))[..., places]
@@ -259,10 +293,21 @@ class Graph(WeightGenerator):
             float(spec.role == "scale" and kind == "norm")
             for spec, kind in zip(space.tensors, kinds, strict=True)
         ]
+        layers = [
+            i
+            for i, spec in enumerate(space.tensors)
+            if len(spec.shape) > 1
+            and kinds[i] in _MIDDLE
+            and spec.name.rpartition(".")[2] == "weight"
+        ]
+        # The first makes features of inputs, the last answers of features: neither has anything to hand on.
+        self.passes = [i in layers[1:-1] for i in range(len(space.tensors))]
         self.kinds = [_KINDS[min(len(spec.shape), 3) - 1] for spec in space.tensors]
 
 
 _TOLD = len(_LEAVES) + 5
+# Layers that may hand on what they read.
+_MIDDLE = ("linear", "convolution")
 # By the number of axes.
 _KINDS = ("vector", "matrix", "kernel")
 
@@ -291,6 +336,13 @@ class _Waves(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """[*, W] of values [*, N]."""
         return super().forward(x).sin()
+
+
+def _identity(spec: TensorSpec) -> Tensor:
+    """Weights that leave an input as it is, of the shape of the tensor: 1 in the middle of the kernel."""
+    found = torch.zeros(*spec.shape[:2], prod(spec.shape[2:]))
+    found[..., found.shape[-1] // 2] = torch.eye(*spec.shape[:2])
+    return found.reshape(spec.shape)
 
 
 def _told_of(spec: TensorSpec) -> list[float]:

@@ -21,8 +21,8 @@ def widened(value: Tensor, axis: int, count: int) -> Tensor:
     return torch.cat([value, more], dim=axis)
 
 
-def balanced(mixtures: int, count: int) -> Tensor:
-    """Random matrices whose mixtures have one variance, [count, mixtures, UNITS, UNITS].
+def balanced(mixtures: int, count: int, units: int = UNITS) -> Tensor:
+    """Random matrices whose mixtures have one variance, [count, mixtures, units, units].
 
     Each number by itself is as one of a normal distribution. Tile by tile they are orthogonal: a mixture whose shares have
     length 1 then has variance 1 in every tile, and so in the first rows and columns of any number of tiles. Of independent
@@ -31,9 +31,10 @@ def balanced(mixtures: int, count: int) -> Tensor:
     Args:
         mixtures: How many are mixed.
         count: How many times.
+        units: Side of a matrix.
     """
     side = ceil(mixtures**0.5)
-    tiles = ceil(UNITS / side)
+    tiles = ceil(units / side)
     drawn: Tensor = (
         torch.linalg.qr(torch.randn(count, tiles, tiles, side * side, mixtures)).Q * side
     )
@@ -41,7 +42,7 @@ def balanced(mixtures: int, count: int) -> Tensor:
     drawn = drawn * torch.randn(count, tiles, tiles, 1, mixtures).sign()
     whole: Tensor = drawn.unflatten(3, (side, side)).permute(0, 5, 1, 3, 2, 4)
     whole = whole.reshape(count, mixtures, tiles * side, tiles * side)
-    return whole[..., :UNITS, :UNITS]
+    return whole[..., :units, :units]
 
 
 def mixtures(count: int, units: int) -> Tensor:
