@@ -29,6 +29,7 @@ from netwright.factors import (
     weight_of,
     written_specs,
 )
+from netwright.graph import ChildGraph, requested_graph
 from netwright.layers import Weight, affine, dense
 from netwright.module_copy import copy_module
 from netwright.shapes import check_shape, describe_shape
@@ -68,6 +69,8 @@ class Child(nn.Module):
             `bfloat16` changes outputs by up to about 2 % of their largest.
         free_features: Whether inputs may be of another width than the template's, as those of tables are;
             tensors written in full then have columns for as many.
+        graph: Of the module, for generators that read graphs, where it cannot be traced without an input
+            (`netwright.graph_export.exported_graph`).
 
     Raises:
         UnsupportedChildError: If the module cannot be run as a function of its parameters.
@@ -88,13 +91,14 @@ class Child(nn.Module):
         class_head: str | None = None,
         precision: Precision = "float32",
         free_features: bool = False,
+        graph: ChildGraph | None = None,
     ) -> None:
         super().__init__()
         if precision not in get_args(Precision):
             raise UnsupportedChildError(
                 f"`precision` is {precision!r}, expected one of {list(get_args(Precision))}."
             )
-        self.precision, self.free_features = precision, free_features
+        self.precision, self.free_features, self._graph = precision, free_features, graph
         self.architecture = module if isinstance(module, BuildsModule) else None
         if isinstance(module, BuildsModule):
             class_head = class_head or module.class_head
@@ -138,6 +142,15 @@ class Child(nn.Module):
             if class_head is None
             else Executor(_without_head(template, class_head), generated, precision)
         )
+
+    @property
+    def graph(self) -> ChildGraph:
+        """Its operations and which reads from which, for generators that read graphs.
+
+        Raises:
+            UnsupportedChildError: If it was not given and the module cannot be traced.
+        """
+        return self._graph or requested_graph(self.architecture or self.template)
 
     def forward(
         self,

@@ -204,7 +204,8 @@ def graph_of(module: nn.Module) -> ChildGraph:
         raise UnsupportedChildError(
             f"{type(module).__name__} cannot be traced: {within} fails with {type(error).__name__}: {said[0][:120]}. "
             "A graph needs a forward pass without branches on values and loops over their lengths: move these "
-            'into a layer of torch, or use a generator that reads no graph, such as "slots".'
+            "into a layer of torch, give an input to trace it with (`exported_graph`), or use a generator that reads no "
+            'graph, such as "slots".'
         ) from None
     names = _names(module)
     operations: list[Operation] = []
@@ -249,7 +250,7 @@ def chain_of(space: ParameterSpace) -> ChildGraph:
         widest = max(specs, key=lambda spec: (len(spec.shape), spec.size))
         kind = _kind_of_space(widest)
         tensors = tuple(spec.name for spec in specs)
-        operations.append(Operation(path, kind, tensors, _sizes(widest.shape)))
+        operations.append(Operation(path, kind, tensors, sizes_of(widest.shape)))
     operations.append(Operation("output", "output"))
     edges = tuple((i, i + 1) for i in range(len(operations) - 1))
     return ChildGraph(tuple(operations), edges)
@@ -286,7 +287,7 @@ def _operation(node: fx.Node, module: nn.Module, names: Mapping[int, str]) -> Op
         if not isinstance(target, nn.Parameter):
             return None
         name = names[id(target)]
-        return Operation(name, "parameter", (name,), _sizes(tuple(target.shape)))
+        return Operation(name, "parameter", (name,), sizes_of(tuple(target.shape)))
     if node.op == "call_module":
         return _layer(str(node.target), module.get_submodule(str(node.target)), names)
     if node.op == "call_method":
@@ -326,7 +327,7 @@ def _layer(path: str, layer: nn.Module, names: Mapping[int, str]) -> Operation |
         path,
         kind,
         tensors,
-        _sizes(tuple(widest.shape), max(stride) if isinstance(stride, tuple) else 1),
+        sizes_of(tuple(widest.shape), max(stride) if isinstance(stride, tuple) else 1),
     )
 
 
@@ -335,7 +336,8 @@ def _names(module: nn.Module) -> dict[int, str]:
     return {id(parameter): name for name, parameter in module.named_parameters()}
 
 
-def _sizes(shape: tuple[int, ...], stride: int = 1) -> tuple[int, int, int, int]:
+def sizes_of(shape: tuple[int, ...], stride: int = 1) -> tuple[int, int, int, int]:
+    """What a tensor of this shape writes and reads, how many positions its kernel has, and the stride."""
     if len(shape) < 2:
         return (shape[0] if shape else 1, 1, 1, stride)
     return (shape[0], shape[1], prod(shape[2:]), stride)
@@ -360,4 +362,5 @@ __all__ = [
     "chain_of",
     "graph_of",
     "requested_graph",
+    "sizes_of",
 ]

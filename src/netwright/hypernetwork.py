@@ -28,7 +28,6 @@ from netwright.generators import (
     Written,
 )
 from netwright.generators.base import INITIAL_DELTA
-from netwright.graph import requested_graph
 from netwright.initialisation import Initialisation, measure_initialisation
 from netwright.lora import LoraAdapter, lora_adapter
 from netwright.sampling import check_single, draw_ensemble
@@ -96,7 +95,7 @@ class Hypernetwork(Writer):
                 s.name: torch.zeros_like(base[s.name]) for s in child.space.tensors if s.std > 0
             }
         if generator.reads_graph:
-            options = {"graph": requested_graph(child.architecture or child.template), **options}
+            options = {"graph": child.graph, **options}
         try:
             # Each generator takes its own options beside these.
             self.generator: WeightGenerator = generator(  # type: ignore[call-arg]
@@ -316,7 +315,7 @@ class Hypernetwork(Writer):
         other._modules = dict(self._modules)
         other.class_head = class_head_for(self.class_head, self.child, child)
         other.generator = (
-            self.generator.for_graph(body, requested_graph(child.architecture or child.template))
+            self.generator.for_graph(body, child.graph)
             if isinstance(self.generator, Graph)
             else self.generator.for_space(body)
         )
