@@ -136,3 +136,19 @@ def test_tracing_takes_nothing_from_the_random_state():
     kinds = [each.kind for each in exported_graph(module, torch.zeros(2, 3)).operations]
     assert kinds == ["input", "linear", "dropout", "linear", "output"]
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_weight_that_more_than_its_layer_reads_is_an_operation_too_and_in_place_is_no_other_word():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return F.relu(self.layer(x), inplace=True) @ self.layer.weight
+
+    graph = exported_graph(Tied(), torch.zeros(2, 3))
+    assert [each.kind for each in graph.operations] == [
+        "parameter", "input", "linear", "relu", "multiply", "output",
+    ]  # fmt: skip
+    assert set(graph.edges) >= {(0, 4), (3, 4)}
