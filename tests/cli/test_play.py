@@ -194,8 +194,9 @@ def test_a_map_of_returns_is_drawn(run, folder, tmp_path):
 
 
 def test_a_page_is_written(run, folder, tmp_path):
-    code, out, _ = run("play", folder, "--out", tmp_path / "page.html")
+    code, out, _ = run("play", folder, "--context", "mass=1.23", "--out", tmp_path / "page.html")
     assert code == 0
+    assert '"start": 1.23' in (tmp_path / "page.html").read_text()
     assert "open it in a browser" in out
     assert "hypernetwork" in (tmp_path / "page.html").read_text()
 

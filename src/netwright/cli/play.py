@@ -33,7 +33,8 @@ def run_play(
     if out is not None and out.suffix.lower() in (".html", ".htm"):
         if not isinstance(writer, Hypernetwork):
             raise RunError(f"{run_folder} is of {type(writer).__name__}, expected a hypernetwork.")
-        page = write_page(writer, family, out)
+        machine = parse_machine(family.environment, context)
+        page = write_page(writer, family, out, machine=machine)
         print_json({"page": page}) if as_json else print(f"page: {page} (open it in a browser)")
         return
     environment = family.environment

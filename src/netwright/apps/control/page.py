@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netwright.apps.control.flight import check_machine
 from netwright.architectures import MLP
 from netwright.artifacts import write_file
 from netwright.conditioners import Context
@@ -24,16 +25,20 @@ _ACTIVATIONS = {nn.GELU: "gelu", nn.Tanh: "tanh", nn.ReLU: "relu", nn.SiLU: "sil
 _BEYOND = 0.5
 
 
-def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) -> Path:
+def write_page(
+    hypernetwork: Hypernetwork, family: Control, path: str | Path, *, machine: Tensor | None = None
+) -> Path:
     """One self-contained HTML file with machine, hypernetwork and child: nothing is fetched, nothing is sent.
 
     Args:
         hypernetwork: One that reads a machine's numbers (`Context`) and writes with a `Dense` generator.
         family: The machines.
         path: The file.
+        machine: The one that is there when the page is opened, [1, P]; by default that of the textbook.
 
     Raises:
         RunError: If the hypernetwork is of another kind, or a page has not the physics of the machines.
+        ConditionError: If the machine is far outside of what was trained on.
         ArtifactError: If the file cannot be written.
     """
     path = Path(path)
@@ -44,14 +49,17 @@ def write_page(hypernetwork: Hypernetwork, family: Control, path: str | Path) ->
             f"A page has no physics of {family.name!r}, expected a machine that is written as tensors. "
             "Watch it in a GIF instead: `--out flight.gif`."
         )
+    if machine is None:
+        machine = family.environment.machine()
+    check_machine(family.environment, machine)
     record = {
         "environment": family.name,
         "quantities": [
             {
                 "name": q.name, "low": q.low, "high": q.high, "value": q.default, "kind": q.kind,
-                "unit": q.unit, **_slider(q),
+                "unit": q.unit, "start": start, **_slider(q, start),
             }
-            for q in family.environment.quantities
+            for q, start in zip(family.environment.quantities, machine[0].tolist(), strict=True)
         ],
         "hypernetwork": hypernetwork_record(hypernetwork),
     }  # fmt: skip
@@ -130,12 +138,14 @@ def _packed(tensor: Tensor) -> str:
     return base64.b64encode(tensor.detach().cpu().float().contiguous().numpy().tobytes()).decode()
 
 
-def _slider(q: Any) -> dict[str, float]:
+def _slider(q: Any, start: float) -> dict[str, float]:
+    """From where to where, `start` within."""
     if q.is_discrete:
         return {"least": q.low, "most": q.high, "step": 1.0}
     reach = _BEYOND * (q.high - q.low) / 2
     most = q.high + reach
     least = -most if q.kind == "signed" else max(0.2 * q.low, q.low - reach)
+    least, most = min(least, start), max(most, start)
     return {"least": least, "most": most, "step": (most - least) / 200}
 
 
