@@ -49,8 +49,8 @@ def conv(folder: Path, seeds: int) -> list[Row]:
     limits = Limits(flops=1_500_000)
     own = family("fashion-mnist", space, pool=4_000, limits=limits, queries=32, most=1_000)
     return quality(
-        "arch-conv", folder, own, seeds, 14_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
-        generator={"mixtures": 48, "frequency": 1.0, "units": 32, "identity": 1.0}, tasks=4, average=0.998,
+        "arch-conv", folder, own, seeds, 20_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
+        generator={"size": 128, "mixtures": 48, "frequency": 1.0, "units": 32, "identity": 1.0}, tasks=4, average=0.998,
         validation_tasks=30, validate_every=1_000, checkpoint_every=250,
     )  # fmt: skip
 
