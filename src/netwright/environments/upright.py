@@ -1,0 +1,52 @@
+"""Machines of MuJoCo that go upright on one leg or two, and may fall."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from netwright.environments.base import drive
+from netwright.environments.mujoco import MujocoEnvironment
+
+_UPRIGHT, _COST = 0.2, 0.05
+
+
+class UprightEnvironment(MujocoEnvironment):
+    """Base of machines that go at the speed that their numbers tell, called `speed`, and are not to fall.
+
+    A step of a machine that is upright is worth 0.2 + 0.8 max(0, 1 - |v - v*| / v*) - 0.05 mean(a^2): to stand still
+    earns a fifth of what going at the speed v* asked for does, and more than to fall, after which nothing is earned. What counts as
+    fallen is what gymnasium calls not healthy.
+    """
+
+    height: ClassVar[tuple[float, float]]
+    """Between which the trunk is up, in m."""
+    tilt: ClassVar[float]
+    """Up to which the trunk is upright, either way, in rad."""
+    reach: ClassVar[float] = float("inf")
+    """Of all that follows the height in a state, positions and speeds: beyond, either way, it counts as fallen."""
+    fastest_seen = 10.0
+
+    def failed(self, state: Tensor, machine: Tensor) -> Tensor:
+        """Where it has fallen; not where its physics has broken, which is no fall of its own."""
+        height, tilt, rest = state[..., 1], state[..., 2], state[..., 2 : 2 * self.positions]
+        up = (height > self.height[0]) & (height < self.height[1]) & (tilt.abs() < self.tilt)
+        usual = (rest.abs() < self.reach).all(dim=-1)
+        return ~(up & usual) & state.isfinite().all(dim=-1)
+
+    def reward(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
+        """How near the speed of the last step is to the one asked for, and that it is upright, less a cost of the action."""
+        wanted = self.of(machine)["speed"]
+        # Written so that a state of which nothing is known is worth what is not known.
+        near = (1 - (self.forward(state) - wanted).abs() / wanted).clamp(min=0)
+        worth = _UPRIGHT + (1 - _UPRIGHT) * near - _COST * drive(action).square().mean(dim=-1)
+        return torch.where(self.failed(state, machine), 0.0, worth)
+
+    def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
+        """Upright, at an average speed within a fifth of the one asked for."""
+        wanted = self.of(machine)["speed"]
+        near = (state[..., -1] - wanted).abs() < 0.2 * wanted
+        return near & ~self.failed(state, machine)
+
+
+__all__ = ["UprightEnvironment"]
