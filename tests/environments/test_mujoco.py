@@ -132,11 +132,12 @@ def test_an_upright_machine_is_worth_how_near_its_speed_is_and_never_less_than_a
     environment = kind()
     machine, still = environment.machine(speed=1.6), torch.zeros(1, 6, environment.actions)
     state = environment.start(np.random.default_rng(0), 1, 6)
-    state[0, :, -2] = torch.tensor([0.0, 1.6, 0.8, 3.2, -5.0, 9.0])
+    state[0, :, -2] = torch.tensor([0.0, 1.6, 0.8, 2.4, -1.6, 16.0])
     found = environment.reward(state, still, machine)
-    torch.testing.assert_close(found, torch.tensor([[0.2, 1.0, 0.6, 0.2, 0.2, 0.2]]))
-    # Motors at their limits cost 0.05; beyond, they do no more.
-    torch.testing.assert_close(environment.reward(state, still + 3, machine), found - 0.05)
+    expected = torch.tensor([[0.2, 1.0, 0.5, 0.5, 1 / 17, 1 / 325]])
+    torch.testing.assert_close(found, expected)
+    # Motors at their limits cost a twentieth; beyond, they do no more.
+    torch.testing.assert_close(environment.reward(state, still + 3, machine), 0.95 * expected)
     state[0, :, -1] = torch.tensor([0.0, 1.6, 1.27, 1.29, 1.91, 1.93])
     assert environment.is_good(state, machine).tolist() == [[False, True, False, True, True, False]]
 

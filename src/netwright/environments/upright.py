@@ -8,15 +8,15 @@ from torch import Tensor
 from netwright.environments.base import drive
 from netwright.environments.mujoco import MujocoEnvironment
 
-_UPRIGHT, _COST = 0.2, 0.05
+_COST = 0.05
 
 
 class UprightEnvironment(MujocoEnvironment):
     """Base of machines that go at the speed that their numbers tell, called `speed`, and are not to fall.
 
-    A step of a machine that is upright is worth 0.2 + 0.8 max(0, 1 - |v - v*| / v*) - 0.05 mean(a^2): to stand still
-    earns a fifth of what going at the speed v* asked for does, and more than to fall, after which nothing is earned. What counts as
-    fallen is what gymnasium calls not healthy.
+    A step of a machine that is upright is worth (1 - 0.05 mean(a^2)) / (1 + 4 (v / v* - 1)^2): to stand still earns a fifth of
+    what going at the speed v* asked for does, to go backwards less, and to fall least: after that nothing is earned. What
+    counts as fallen is what gymnasium calls not healthy.
     """
 
     height: ClassVar[tuple[float, float]]
@@ -37,9 +37,9 @@ class UprightEnvironment(MujocoEnvironment):
     def reward(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
         """How near the speed of the last step is to the one asked for, and that it is upright, less a cost of the action."""
         wanted = self.of(machine)["speed"]
-        # Written so that a state of which nothing is known is worth what is not known.
-        near = (1 - (self.forward(state) - wanted).abs() / wanted).clamp(min=0)
-        worth = _UPRIGHT + (1 - _UPRIGHT) * near - _COST * drive(action).square().mean(dim=-1)
+        off = 2 * (self.forward(state) / wanted - 1)
+        # Never below 0, or it would be worth falling.
+        worth = (1 - _COST * drive(action).square().mean(dim=-1)) / (1 + off.square())
         return torch.where(self.failed(state, machine), 0.0, worth)
 
     def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
