@@ -134,10 +134,16 @@ def test_an_upright_machine_is_worth_how_near_its_speed_is_and_never_less_than_a
     state = environment.start(np.random.default_rng(0), 1, 6)
     state[0, :, -2] = torch.tensor([0.0, 1.6, 0.8, 2.4, -1.6, 16.0])
     found = environment.reward(state, still, machine)
-    expected = torch.tensor([[0.2, 1.0, 0.5, 0.5, 1 / 17, 1 / 325]])
+    expected = 0.25 + 0.75 / torch.tensor([[10.0, 1.0, 3.25, 3.25, 37.0, 730.0]])
     torch.testing.assert_close(found, expected)
     # Motors at their limits cost a twentieth; beyond, they do no more.
     torch.testing.assert_close(environment.reward(state, still + 3, machine), 0.95 * expected)
+    # Outside of what is trained on it may be told to stand, or to go backwards.
+    found = environment.reward(state, still, environment.machine(speed=0.0))
+    assert found.isfinite().all()
+    assert found.argmax() == 0
+    found = environment.reward(state, still, environment.machine(speed=-1.6))
+    assert found.argmax() == 4
     state[0, :, -1] = torch.tensor([0.0, 1.6, 1.27, 1.29, 1.91, 1.93])
     assert environment.is_good(state, machine).tolist() == [[False, True, False, True, True, False]]
 

@@ -8,15 +8,17 @@ from torch import Tensor
 from netwright.environments.base import drive
 from netwright.environments.mujoco import MujocoEnvironment
 
-_COST = 0.05
+_UPRIGHT, _COST = 0.25, 0.05
+# Slower, in m/s, shares of the speed asked for say nothing.
+_SLOWEST = 0.1
 
 
 class UprightEnvironment(MujocoEnvironment):
     """Base of machines that go at the speed that their numbers tell, called `speed`, and are not to fall.
 
-    A step of a machine that is upright is worth (1 - 0.05 mean(a^2)) / (1 + 4 (v / v* - 1)^2): to stand still earns a fifth of
-    what going at the speed v* asked for does, to go backwards less, and to fall least: after that nothing is earned. What
-    counts as fallen is what gymnasium calls not healthy.
+    A step of a machine that is upright is worth (1/4 + 3/4 / (1 + 9 (v / v* - 1)^2)) (1 - 0.05 mean(a^2)): to stand still
+    earns a third of what going at the speed v* asked for does, to go backwards less, and to fall least: after that nothing is
+    earned. What counts as fallen is what gymnasium calls not healthy.
     """
 
     height: ClassVar[tuple[float, float]]
@@ -37,15 +39,16 @@ class UprightEnvironment(MujocoEnvironment):
     def reward(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
         """How near the speed of the last step is to the one asked for, and that it is upright, less a cost of the action."""
         wanted = self.of(machine)["speed"]
-        off = 2 * (self.forward(state) / wanted - 1)
-        # Never below 0, or it would be worth falling.
-        worth = (1 - _COST * drive(action).square().mean(dim=-1)) / (1 + off.square())
+        off = 3 * (self.forward(state) - wanted) / wanted.abs().clamp(min=_SLOWEST)
+        worth = _UPRIGHT + (1 - _UPRIGHT) / (1 + off.square())
+        # A factor and no difference: never below 0, or it would be worth falling.
+        worth = worth * (1 - _COST * drive(action).square().mean(dim=-1))
         return torch.where(self.failed(state, machine), 0.0, worth)
 
     def is_good(self, state: Tensor, machine: Tensor) -> Tensor:
         """Upright, at an average speed within a fifth of the one asked for."""
         wanted = self.of(machine)["speed"]
-        near = (state[..., -1] - wanted).abs() < 0.2 * wanted
+        near = (state[..., -1] - wanted).abs() < 0.2 * wanted.abs().clamp(min=_SLOWEST)
         return near & ~self.failed(state, machine)
 
 
