@@ -192,7 +192,7 @@ def scored(body: Body, folder: Path, kind: str, seeds: Sequence[int], rounds: in
         )
         rows.append(
             Row(
-                f"{body.name}-{kind}-{name}", value, low, high, unit, True, TASKS, [*seeds], cpu,
+                f"{body.name}-{kind}-{name}", value, low, high, unit, True, TASKS, [*seeds], round(cpu, 1),
                 body.command(
                     "train", f"--kind {kind}", "" if rounds == body.rounds else f"--rounds {rounds}", of_seeds(seeds)
                 ),
@@ -318,7 +318,7 @@ def compared(body: Body, folder: Path, machines: int, settings: str, seeds: Sequ
         rows.append(
             Row(
                 name if kind == "hypernetwork" else f"{name}-{kind}", value, low, high,
-                "% of the return of PPO on the machine itself", True, machines, [*seeds], cpu,
+                "% of the return of PPO on the machine itself", True, machines, [*seeds], round(cpu, 1),
                 body.command("compare", of_seeds(seeds)),
                 f"{body.name}, at 0 steps on {machines} unseen machines x {EPISODES} episodes, returns {returns}{each}; "
                 f"PPO ({settings}), the best of its scores: {told}",
@@ -328,7 +328,7 @@ def compared(body: Body, folder: Path, machines: int, settings: str, seeds: Sequ
     rows.append(
         Row(
             f"{body.name}-ppo-return", float(best.mean()), float(best.min()), float(best.max()), f"of {family.environment.steps}", True,
-            machines, [*range(machines)], float(np.sum(spent)), body.command("ppo", f"--settings {settings}"),
+            machines, [*range(machines)], round(float(np.sum(spent)), 1), body.command("ppo", f"--settings {settings}"),
             f"PPO of Stable-Baselines3 ({settings}), on each machine for itself; steps {steps}, CPU-seconds {[round(s) for s in spent]}",
         )
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_fallen_is_what_gymnasium_calls_not_healthy(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", UPRIGHT, ids=[THEIRS[kind] for kind in UPRIGHT])
-def test_what_has_fallen_stays_as_it_is_and_earns_nothing(kind):
+def test_what_has_fallen_stays_as_it_is_and_earns_nothing(kind, caplog):
     environment = kind()
     machine, action = environment.machine(), torch.full((1, 3, environment.actions), 0.5)
     state = environment.start(np.random.default_rng(0), 1, 3)
@@ -124,6 +124,7 @@ def test_what_has_fallen_stays_as_it_is_and_earns_nothing(kind):
     assert (environment.reward(state, action, machine)[0, [0, 2]] > 0.9).all()
     moved = environment.step(state, action, machine)
     assert torch.equal(moved[0, 1], state[0, 1])
+    assert "broken" not in caplog.text
     assert (moved[0, [0, 2]] != state[0, [0, 2]]).any(dim=-1).all()
 
 
