@@ -5,16 +5,21 @@
     python benchmarks/control_mujoco.py train --folder runs/control-mujoco --kind joint
     python benchmarks/control_mujoco.py ppo --folder runs/control-mujoco
     python benchmarks/control_mujoco.py compare --folder runs/control-mujoco
+    python benchmarks/control_mujoco.py train --body hopper --seeds 3 --folder runs/control-mujoco
 
 `train` scores a writer of policies on 100 unseen machines. `ppo` trains one policy for each of a few of these, with the settings of the RL Zoo for
 HalfCheetah-v4 or those that are usual for Stable-Baselines3 (`--settings`, chosen on a machine of validation with `--split validation`), until its
-return no longer rises. `compare` lets both act in the same episodes. Trainings go on where they were stopped; those that are done are not repeated.
+return no longer rises. `compare` lets both act in the same episodes. With `--seeds 3` both are for the trainings 0, 1 and 2: rows are means of these, with the
+smallest and the largest as their ends. Trainings go on where they were stopped; those that are done are not repeated. Bodies other than the half-cheetah
+have a folder of their own within that which is given.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +41,42 @@ sys.path.insert(0, str(Path(__file__).parent))
 from control import trained
 from records import Row, write_rows
 
-NAME = "half-cheetah"
-ROUNDS, UPDATES = 250, 24
-OBJECTIVE = {"spread": (0.6, 0.2), "updates": UPDATES}
+UPDATES = 24
+
+
+@dataclass(frozen=True)
+class Body:
+    """How policies for a body are trained."""
+
+    name: str
+    rounds: int
+    objective: dict[str, Any] = field(default_factory=dict)
+
+    def folder(self, folder: Path) -> Path:
+        """Where its trainings are."""
+        return folder if self.name == DEFAULT else folder / self.name
+
+    def command(self, what: str, *said: str) -> str:
+        """What makes a row."""
+        told = [f"--body {self.name}"] if self.name != DEFAULT else []
+        said = tuple(filter(None, said))
+        return " ".join(
+            ["python benchmarks/control_mujoco.py", what, *told, *said, "--folder RUNS"]
+        )
+
+
+DEFAULT = "half-cheetah"
+# Bodies that may fall take steps of a sixth of the time: what lies as far ahead is more of them.
+BODIES = {
+    body.name: body
+    for body in (
+        Body(DEFAULT, 250, {"spread": (0.6, 0.2)}),
+        Body("hopper", 150, {"spread": (0.6, 0.2), "discount": 0.99}),
+        Body("walker", 150, {"spread": (0.6, 0.2), "discount": 0.99}),
+    )
+}
 TASKS, EPISODES = 100, 20
 KINDS = ("hypernetwork", "film", "concat", "joint")
-COMMAND = "python benchmarks/control_mujoco.py {}"
 # Steps of PPO between scores, and how many scores without a rise of so large a share of the best end it.
 EVERY, PATIENCE, RISE = 20_480, 6, 0.01
 # Episodes of a machine that PPO is stepped through at once: for speed alone.
@@ -62,7 +97,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 class OneMachine(VecEnv):
-    """Episodes of one machine, all of the same length, as environments of Stable-Baselines3."""
+    """Episodes of one machine, as environments of Stable-Baselines3."""
 
     def __init__(self, batch: EpisodeBatch, seed: int) -> None:
         self.environment, self.machine = batch.environment, batch.machine
@@ -77,7 +112,8 @@ class OneMachine(VecEnv):
 
     def reset(self) -> np.ndarray:
         """New episodes."""
-        self.state, self.count = self.environment.start(self.rng, 1, AT_ONCE), 0
+        self.state = self.environment.start(self.rng, 1, AT_ONCE)
+        self.count = np.zeros(AT_ONCE, dtype=int)
         return self._seen()
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -85,17 +121,24 @@ class OneMachine(VecEnv):
         self.action = torch.from_numpy(np.asarray(actions, dtype=np.float32))[None]
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """One step of all episodes; when they are over, new ones begin."""
+        """One step of all episodes; where they are over, new ones begin."""
         rewards = self.environment.reward(self.state, self.action, self.machine)[0].numpy()
         self.state = self.environment.step(self.state, self.action, self.machine)
         self.count += 1
-        seen, over = self._seen(), self.count >= self.environment.steps
+        seen, ended = self._seen(), self.environment.finished(self.state, self.machine)[0].numpy()
+        over = ended | (self.count >= self.environment.steps)
         told: list[dict[str, Any]] = [{} for _ in range(AT_ONCE)]
-        if over:
+        if over.any():
             # The end of time is not the end of the world: what follows is worth what the critic says.
-            told = [{"terminal_observation": s, "TimeLimit.truncated": True} for s in seen]
-            seen = self.reset()
-        return seen, rewards, np.full(AT_ONCE, over), told
+            told = [
+                {"terminal_observation": s, "TimeLimit.truncated": not e} if o else {}
+                for s, e, o in zip(seen, ended, over, strict=True)
+            ]
+            fresh = self.environment.start(self.rng, 1, AT_ONCE)
+            self.state = torch.where(torch.from_numpy(over)[None, :, None], fresh, self.state)
+            self.count[over] = 0
+            seen = self._seen()
+        return seen, rewards, over, told
 
     def _seen(self) -> np.ndarray:
         return self.environment.observe(self.state, self.machine)[0].numpy()
@@ -120,32 +163,59 @@ class OneMachine(VecEnv):
         return [False] * AT_ONCE
 
 
-def written(folder: Path, kind: str, seed: int, rounds: int) -> tuple[Writer, float]:
+def written(body: Body, folder: Path, kind: str, seed: int, rounds: int) -> tuple[Writer, float]:
     """What writes policies, and CPU-seconds of its training."""
     return trained(
-        folder, Control(NAME), seed, rounds * UPDATES, kind=kind, objective=OBJECTIVE, validate_every=25 * UPDATES,
-        validation_tasks=48, checkpoint_every=25 * UPDATES,
+        body.folder(folder), Control(body.name), seed, rounds * UPDATES, kind=kind,
+        objective={"updates": UPDATES, **body.objective}, validate_every=25 * UPDATES, validation_tasks=48,
+        checkpoint_every=25 * UPDATES,
     )  # fmt: skip
 
 
-def scored(folder: Path, kind: str, seed: int, rounds: int) -> list[Row]:
+def scored(body: Body, folder: Path, kind: str, seeds: Sequence[int], rounds: int) -> list[Row]:
     """Return and success on unseen machines."""
-    writer, cpu = written(folder, kind, seed, rounds)
-    family = Control(NAME)
-    found = nw.evaluate(writer, family, tasks=TASKS)
+    family = Control(body.name)
+    found, cpu = [], 0.0
+    for seed in seeds:
+        writer, spent = written(body, folder, kind, seed, rounds)
+        found.append(nw.evaluate(writer, family, tasks=TASKS))
+        cpu += spent
     steps = rounds * 128 * family.environment.steps
     rows = []
     for name, unit in (("return", f"of {family.environment.steps}"), ("success", "share")):
-        metric = found.metrics[name]
-        shuffled = found.shuffled[name].value if name in found.shuffled else float("nan")
+        metrics = [f.metrics[name] for f in found]
+        shuffled = np.mean(
+            [f.shuffled[name].value if name in f.shuffled else np.nan for f in found]
+        )
+        value, low, high, each = over_seeds(
+            [m.value for m in metrics], (metrics[0].low, metrics[0].high)
+        )
         rows.append(
             Row(
-                f"{NAME}-{kind}-{name}", metric.value, metric.low, metric.high, unit, True, TASKS, [seed], cpu,
-                COMMAND.format(f"train --kind {kind}{'' if rounds == ROUNDS else f' --rounds {rounds}'} --folder RUNS"),
-                f"unseen machines x 4 episodes, at 0 steps on them; {steps / 1e6:.1f} M steps of training on others; policies of other machines: {shuffled:.4g}",
+                f"{body.name}-{kind}-{name}", value, low, high, unit, True, TASKS, [*seeds], round(cpu, 1),
+                body.command(
+                    "train", f"--kind {kind}", "" if rounds == body.rounds else f"--rounds {rounds}", of_seeds(seeds)
+                ),
+                f"unseen machines x 4 episodes, at 0 steps on them; {'up to ' if body.name != DEFAULT else ''}{steps / 1e6:.1f} M steps of training on others; "
+                f"policies of other machines: {shuffled:.4g}{each}",
             )
         )  # fmt: skip
     return rows
+
+
+def over_seeds(values: list[float], ends: tuple[float | None, float | None]) -> tuple[float, float | None, float | None, str]:  # fmt: skip
+    """Mean over trainings with the smallest and the largest, and each of them for people; of one training what it is, with its own ends."""
+    if len(values) == 1:
+        return values[0], *ends, ""
+    each = ", ".join(f"{v:.4g}" for v in values)
+    return float(np.mean(values)), min(values), max(values), f"; seeds: {each}"
+
+
+def of_seeds(seeds: Sequence[int]) -> str:
+    """How trainings are asked for; the first one alone goes without saying."""
+    if len(seeds) > 1:
+        return f"--seeds {len(seeds)}"
+    return f"--seed {seeds[0]}" if seeds[0] else ""
 
 
 def episodes_of(family: Control, split: str, index: int) -> EpisodeBatch:
@@ -172,13 +242,13 @@ def is_rising(curve: list[Any]) -> bool:
 
 
 def from_scratch(
-    folder: Path, split: str, index: int, settings: str, most_seconds: float
+    body: Body, folder: Path, split: str, index: int, settings: str, most_seconds: float
 ) -> dict[str, Any]:
     """The returns of a PPO that is trained on one machine, over its steps; kept in the folder."""
-    file = folder / f"ppo-{split}-{index}-{settings}.json"
+    file = body.folder(folder) / f"ppo-{split}-{index}-{settings}.json"
     if file.exists():
         return dict(json.loads(file.read_text()))
-    batch = episodes_of(Control(NAME), split, index)
+    batch = episodes_of(Control(body.name), split, index)
     vector = OneMachine(batch, seed=index)
     chosen = SETTINGS[settings]
     normal = VecNormalize(vector, gamma=chosen["gamma"])
@@ -204,10 +274,24 @@ def from_scratch(
     return result
 
 
-def compared(folder: Path, machines: int, settings: str, seed: int) -> list[Row]:
+def are_trained(body: Body, folder: Path, kind: str, seeds: Sequence[int]) -> bool:
+    """Whether all of them are; said, if it is only some."""
+    done = []
+    for seed in seeds:
+        found = Checkpoints(body.folder(folder) / f"{kind}-{seed}").steps()
+        if found and max(found) >= body.rounds * UPDATES:
+            done.append(seed)
+    if done and len(done) < len(seeds):
+        print(
+            f"{kind}: of the trainings {[*seeds]} only {done} are done, it is left out", flush=True
+        )
+    return len(done) == len(seeds)
+
+
+def compared(body: Body, folder: Path, machines: int, settings: str, seeds: Sequence[int]) -> list[Row]:  # fmt: skip
     """Written policies and those of PPO, in the same episodes of the same machines."""
-    family = Control(NAME)
-    results = [from_scratch(folder, "test", i, settings, 0) for i in range(machines)]
+    family = Control(body.name)
+    results = [from_scratch(body, folder, "test", i, settings, 0) for i in range(machines)]
     best = np.array([max(found for _, found, _ in r["curve"]) for r in results])
     rows = []
     told = "; ".join(
@@ -216,36 +300,46 @@ def compared(folder: Path, machines: int, settings: str, seed: int) -> list[Row]
         for r, b in zip(results, best, strict=True)
     )
     spent = [r["curve"][-1][2] for r in results]
+    usual = body.name == DEFAULT
     for kind in KINDS:
-        found = Checkpoints(folder / f"{kind}-{seed}").steps()
-        if not found or max(found) < ROUNDS * UPDATES:
+        if not are_trained(body, folder, kind, seeds):
             continue
-        writer, cpu = written(folder, kind, seed, ROUNDS)
-        own = []
-        for i in range(machines):
-            batch = episodes_of(family, "test", i)
-            with torch.no_grad():
-                params = writer(batch.condition)
-            own.append(earned(roll_out(lambda x: writer.child(params, x), batch)))  # noqa: B023
+        own, cpu = [], 0.0
+        for seed in seeds:
+            writer, trained_for = written(body, folder, kind, seed, body.rounds)
+            own.append([earned_by(writer, episodes_of(family, "test", i)) for i in range(machines)])
+            cpu += trained_for
         shares = 100 * np.array(own) / best
-        each = ", ".join(f"{v:.1f}" for v in own)
+        value, low, high, each = over_seeds(
+            shares.mean(axis=1).tolist(), (float(shares.min()), float(shares.max()))
+        )
+        returns = ", ".join(f"{v:.1f}" for v in np.mean(own, axis=0))
+        name = "mujoco" if usual else f"mujoco-{body.name}"
         rows.append(
             Row(
-                "mujoco" if kind == "hypernetwork" else f"mujoco-{kind}", float(shares.mean()), float(shares.min()),
-                float(shares.max()), "% of the return of PPO on the machine itself", True, machines, [seed], cpu,
-                COMMAND.format("compare --folder RUNS"),
-                f"{NAME}, at 0 steps on {machines} unseen machines x {EPISODES} episodes, returns {each}; PPO ({settings}), the best of its scores: {told}",
+                name if kind == "hypernetwork" else f"{name}-{kind}", value, low, high,
+                "% of the return of PPO on the machine itself", True, machines, [*seeds], round(cpu, 1),
+                body.command("compare", of_seeds(seeds)),
+                f"{body.name}, at 0 steps on {machines} unseen machines x {EPISODES} episodes, returns {returns}{each}; "
+                f"PPO ({settings}), the best of its scores: {told}",
             )
         )  # fmt: skip
     steps = [r["curve"][-1][0] for r in results]
     rows.append(
         Row(
-            f"{NAME}-ppo-return", float(best.mean()), float(best.min()), float(best.max()), f"of {family.environment.steps}", True,
-            machines, [*range(machines)], float(np.sum(spent)), COMMAND.format(f"ppo --settings {settings} --folder RUNS"),
+            f"{body.name}-ppo-return", float(best.mean()), float(best.min()), float(best.max()), f"of {family.environment.steps}", True,
+            machines, [*range(machines)], round(float(np.sum(spent)), 1), body.command("ppo", f"--settings {settings}"),
             f"PPO of Stable-Baselines3 ({settings}), on each machine for itself; steps {steps}, CPU-seconds {[round(s) for s in spent]}",
         )
     )  # fmt: skip
     return rows
+
+
+@torch.no_grad()
+def earned_by(writer: Writer, batch: EpisodeBatch) -> float:
+    """Mean return of policies that are written for machines."""
+    params = writer(batch.condition)
+    return earned(roll_out(lambda x: writer.child(params, x), batch))
 
 
 def main() -> None:
@@ -253,23 +347,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["train", "ppo", "compare"])
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--body", choices=BODIES, default=DEFAULT)
     parser.add_argument("--kind", choices=KINDS, default="hypernetwork")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of acting, in training")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--seed", type=int, default=0, help="of one training")
+    many.add_argument("--seeds", type=int, help="so many trainings, from seed 0 on")
+    parser.add_argument(
+        "--rounds", type=int, help="of acting, in training; by default those of the body"
+    )
     parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--settings", choices=SETTINGS, default="usual")
     parser.add_argument("--machines", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=240, help="CPU-seconds of PPO per machine")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    body = BODIES[args.body]
+    seeds = [args.seed] if args.seeds is None else [*range(args.seeds)]
+    if not seeds:
+        parser.error(f"--seeds is {args.seeds}, expected at least 1")
     if args.what == "ppo":
         for i in range(args.machines):
-            from_scratch(args.folder, args.split, i, args.settings, args.seconds)
+            from_scratch(body, args.folder, args.split, i, args.settings, args.seconds)
         return
     if args.what == "train":
-        rows = scored(args.folder, args.kind, args.seed, args.rounds)
+        rows = scored(body, args.folder, args.kind, seeds, args.rounds or body.rounds)
     else:
-        rows = compared(args.folder, args.machines, args.settings, args.seed)
+        rows = compared(body, args.folder, args.machines, args.settings, seeds)
     write_rows("control_mujoco", rows)
 
 

@@ -129,9 +129,10 @@ def test_hypernetworks_that_a_page_cannot_run_are_refused(tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_machines_whose_physics_a_page_has_not_are_refused(tmp_path):
-    family = family_of("half-cheetah")
-    with pytest.raises(RunError, match="no physics of 'half-cheetah', expected .* GIF instead"):
+@pytest.mark.parametrize("name", ["half-cheetah", "hopper", "walker"])
+def test_machines_whose_physics_a_page_has_not_are_refused(tmp_path, name):
+    family = family_of(name)
+    with pytest.raises(RunError, match=f"no physics of '{name}', expected .* GIF instead"):
         write_page(hypernetwork_for(family), family, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from netwright.environments import HalfCheetah
+from netwright.environments import HalfCheetah, Hopper, Walker
 from netwright.environments import mujoco as ours
 from netwright.errors import MissingExtraError
 from netwright.objectives.rollout import roll_out
@@ -20,8 +20,9 @@ from netwright.tasks import Control
 pytest.importorskip("gymnasium")
 mujoco = pytest.importorskip("mujoco")
 
-# Name in gymnasium, and what a machine of the textbook is.
-THEIRS = {HalfCheetah: "HalfCheetah-v5"}
+# Name in gymnasium, whose machine is that of the textbook.
+THEIRS = {HalfCheetah: "HalfCheetah-v5", Hopper: "Hopper-v5", Walker: "Walker2d-v5"}
+UPRIGHT = [Hopper, Walker]
 
 
 @pytest.fixture(autouse=True)
@@ -55,22 +56,28 @@ def state_of(position, speeds):
     return torch.from_numpy(np.concatenate([position, speeds, np.zeros(p + 2)])).view(1, 1, -1)
 
 
-@pytest.mark.parametrize("kind", THEIRS, ids=THEIRS.values())
-def test_trajectories_are_those_of_gymnasium(kind, monkeypatch):
+def of_gymnasium(kind, monkeypatch):
+    """The environment of gymnasium itself."""
     if find_spec("imageio") is None:
         # gymnasium wants it for pictures, of which there are none here.
         monkeypatch.setitem(sys.modules, "imageio", ModuleType("imageio"))
     import gymnasium
 
-    theirs = gymnasium.make(THEIRS[kind]).unwrapped
-    theirs.reset(seed=0)
+    return gymnasium.make(THEIRS[kind]).unwrapped
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", THEIRS, ids=THEIRS.values())
+def test_trajectories_are_those_of_gymnasium_up_to_where_machines_fall(kind, seed, monkeypatch):
+    theirs = of_gymnasium(kind, monkeypatch)
+    theirs.reset(seed=seed)
     environment, machine = kind(), exactly(kind)
     assert environment.seconds == pytest.approx(theirs.dt)
-    p = environment.positions
+    p, ended = environment.positions, False
     state = state_of(theirs.data.qpos, theirs.data.qvel)
     # Not many more: contacts make of a difference in the last bit one in the fifth digit within 80.
-    for action in np.random.default_rng(0).uniform(-1, 1, (40, environment.actions)):
-        seen, _, _, _, told = theirs.step(action)
+    for action in np.random.default_rng(seed).uniform(-1, 1, (50, environment.actions)):
+        seen, _, ended, _, told = theirs.step(action)
         state = environment.step(state, torch.from_numpy(action).view(1, 1, -1), machine)
         own = state[0, 0].numpy()
         np.testing.assert_allclose(own[:p], theirs.data.qpos, atol=1e-5)
@@ -78,6 +85,105 @@ def test_trajectories_are_those_of_gymnasium(kind, monkeypatch):
         assert float(environment.forward(state)) == pytest.approx(told["x_velocity"], abs=1e-5)
         shown = environment.observe(state, machine)[0, 0].numpy() * environment.sizes
         np.testing.assert_allclose(shown, seen, atol=1e-5)
+        assert bool(environment.failed(state, machine)) == ended
+        if ended:
+            break
+    assert ended == (kind in UPRIGHT)
+
+
+@pytest.mark.parametrize("kind", UPRIGHT, ids=[THEIRS[kind] for kind in UPRIGHT])
+def test_fallen_is_what_gymnasium_calls_not_healthy(kind, monkeypatch):
+    theirs = of_gymnasium(kind, monkeypatch)
+    theirs.reset(seed=0)
+    environment, p = kind(), kind.positions
+    rng = np.random.default_rng(0)
+    position, speeds = theirs.init_qpos + rng.normal(size=(400, p)) * 0.2, rng.normal(size=(400, p))
+    position[:, 1] += rng.normal(size=400) * 0.5
+    # Joints that spin, and joints that are wound up.
+    speeds[:40, 3:] *= 70
+    position[40:80, 3:] *= 300
+    found = []
+    for at, speed in zip(position, speeds, strict=True):
+        theirs.data.qpos[:], theirs.data.qvel[:] = at, speed
+        state = state_of(at, speed)
+        assert bool(environment.failed(state, exactly(kind))) != theirs.is_healthy, at
+        found.append(theirs.is_healthy)
+    assert 40 < sum(found) < 360
+
+
+@pytest.mark.parametrize("kind", UPRIGHT, ids=[THEIRS[kind] for kind in UPRIGHT])
+def test_what_has_fallen_stays_as_it_is_and_earns_nothing(kind, caplog):
+    environment = kind()
+    machine, action = environment.machine(), torch.full((1, 3, environment.actions), 0.5)
+    state = environment.start(np.random.default_rng(0), 1, 3)
+    state[0, 1, 2] = -1.5
+    state[..., -2:] = machine[0, 0]
+    assert environment.failed(state, machine).tolist() == [[False, True, False]]
+    assert environment.is_good(state, machine).tolist() == [[True, False, True]]
+    assert environment.reward(state, action, machine)[0, 1] == 0
+    assert (environment.reward(state, action, machine)[0, [0, 2]] > 0.9).all()
+    moved = environment.step(state, action, machine)
+    assert torch.equal(moved[0, 1], state[0, 1])
+    assert "broken" not in caplog.text
+    assert (moved[0, [0, 2]] != state[0, [0, 2]]).any(dim=-1).all()
+
+
+@pytest.mark.parametrize("kind", UPRIGHT, ids=[THEIRS[kind] for kind in UPRIGHT])
+def test_an_upright_machine_is_worth_how_near_its_speed_is_and_never_less_than_a_fallen_one(kind):
+    environment = kind()
+    machine, still = environment.machine(speed=1.6), torch.zeros(1, 6, environment.actions)
+    state = environment.start(np.random.default_rng(0), 1, 6)
+    state[0, :, -2] = torch.tensor([0.0, 1.6, 0.8, 2.4, -1.6, 16.0])
+    found = environment.reward(state, still, machine)
+    expected = 0.25 + 0.75 / torch.tensor([[10.0, 1.0, 3.25, 3.25, 37.0, 730.0]])
+    torch.testing.assert_close(found, expected)
+    # Motors at their limits cost a twentieth; beyond, they do no more.
+    torch.testing.assert_close(environment.reward(state, still + 3, machine), 0.95 * expected)
+    # Outside of what is trained on it may be told to stand, or to go backwards.
+    found = environment.reward(state, still, environment.machine(speed=0.0))
+    assert found.isfinite().all()
+    assert found.argmax() == 0
+    found = environment.reward(state, still, environment.machine(speed=-1.6))
+    assert found.argmax() == 4
+    state[0, :, -1] = torch.tensor([0.0, 1.6, 1.27, 1.29, 1.91, 1.93])
+    assert environment.is_good(state, machine).tolist() == [[False, True, False, True, True, False]]
+
+
+def test_the_speed_of_an_upright_machine_is_averaged_over_half_a_second():
+    hopper = Hopper()
+    state, machine = hopper.start(np.random.default_rng(0), 1, 1), hopper.machine()
+    state[0, 0, 6], expected = 1.0, 0.0
+    for _ in range(8):
+        before = float(state[0, 0, 0])
+        state = hopper.step(state, torch.zeros(1, 1, 3), machine)
+        expected += ((float(state[0, 0, 0]) - before) / 0.008 - expected) / 60
+    assert float(state[0, 0, -1]) == pytest.approx(expected, rel=1e-3)
+    assert expected > 0.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "gears", "contact"),
+    [
+        (Hopper, {"thigh": 0.8, "leg": 1.1, "foot": 1.2, "friction": 1.4}, [160, 220, 240], 1.4),
+        (Walker, {"right": 0.8, "left": 1.2, "friction": 1.5}, [80, 80, 80, 120, 120, 120], 1.5),
+    ],
+)
+def test_numbers_of_an_upright_machine_are_those_of_its_model(kind, values, gears, contact):
+    environment = kind()
+    plain, model = (
+        environment._plain,
+        environment._model(tuple(exactly(kind, mass=1.25, **values)[0].tolist())),
+    )
+    np.testing.assert_allclose(model.actuator_gear[:, 0], gears)
+    np.testing.assert_allclose(model.body_mass, 1.25 * plain.body_mass)
+    np.testing.assert_allclose(model.body_inertia, 1.25 * plain.body_inertia)
+    # In a step on the ground it is the larger of the two that touch that counts.
+    data = mujoco.MjData(model)
+    data.qpos[1] = 1.2
+    mujoco.mj_forward(model, data)
+    assert data.ncon > 0
+    np.testing.assert_allclose(data.contact.friction[: data.ncon, 0], contact, rtol=1e-6)
+    assert float(plain.body_mass.sum()) == float(environment._plain.body_mass.sum())
 
 
 def test_a_machine_is_the_model_that_its_numbers_describe(cheetah):
@@ -174,15 +280,19 @@ def test_a_machine_whose_physics_breaks_is_reported_and_left_out(caplog, joints,
     assert f"speed={float(batch.machine[1, 0]):.3g}" in lines[0]
 
 
-def test_actions_that_are_not_finite_break_only_their_own_episode(cheetah):
-    state, machine = cheetah.start(np.random.default_rng(0), 1, 3), cheetah.machine()
-    action = torch.zeros(1, 3, 6)
+@pytest.mark.parametrize("kind", THEIRS, ids=THEIRS.values())
+def test_actions_that_are_not_finite_break_only_their_own_episode(kind):
+    environment = kind()
+    state, machine = environment.start(np.random.default_rng(0), 1, 3), environment.machine()
+    action = torch.zeros(1, 3, environment.actions)
     action[0, 1, 2] = torch.nan
-    moved = cheetah.step(state, action, machine)
+    moved = environment.step(state, action, machine)
     assert moved[0, 1].isnan().all()
     assert moved[0, [0, 2]].isfinite().all()
-    # And stays broken.
-    assert cheetah.step(moved, torch.zeros(1, 3, 6), machine)[0, 1].isnan().all()
+    # And stays broken, which is no fall: its task is left out, not counted as a failure.
+    action[0, 1, 2] = 0.0
+    assert environment.step(moved, action, machine)[0, 1].isnan().all()
+    assert environment.reward(moved, action, machine)[0].isfinite().tolist() == [True, False, True]
 
 
 def test_limbs_are_where_the_joints_put_them(cheetah):
@@ -195,6 +305,20 @@ def test_limbs_are_where_the_joints_put_them(cheetah):
     upright[0], upright[2] = 1.0, np.pi / 2
     torso = cheetah.limbs(upright, cheetah.machine()[0])[0]
     np.testing.assert_allclose(torso, [1.0, 0.2, 1.0, 1.2, 0.092], atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "legs"), [(Hopper, 1), (Walker, 2)])
+def test_limbs_of_an_upright_machine_stand_on_the_ground(kind, legs):
+    environment = kind()
+    upright = environment.start(np.random.default_rng(0), 1, 1)[0, 0] * 0
+    # Its height is that of the middle of the trunk.
+    upright[1] = 1.25
+    limbs = environment.limbs(upright, environment.machine()[0])
+    # Trunk, and thigh, leg and foot of each leg.
+    assert len(limbs) == 1 + 3 * legs
+    np.testing.assert_allclose(sorted(limbs[0][1:4:2]), [1.05, 1.45], atol=1e-6)
+    lowest = min(min(z, v) - width / 2 for _, z, _, v, width in limbs)
+    assert abs(lowest) < 0.06
 
 
 @pytest.mark.parametrize("package", ["mujoco", "gymnasium"])

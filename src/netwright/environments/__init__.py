@@ -22,11 +22,14 @@ from netwright.environments.connect_k import ConnectK, ConnectKLookingAhead
 from netwright.environments.grid_world import GridWorld
 from netwright.environments.gymnasium import GymnasiumEnvironment
 from netwright.environments.half_cheetah import HalfCheetah
+from netwright.environments.hopper import Hopper
 from netwright.environments.mountain_car import MountainCar
 from netwright.environments.mujoco import MujocoEnvironment
 from netwright.environments.pendulum import Pendulum
 from netwright.environments.quadrotor import Quadrotor
 from netwright.environments.reacher import Reacher
+from netwright.environments.upright import UprightEnvironment
+from netwright.environments.walker import Walker
 
 ENVIRONMENTS: dict[str, type[Environment]] = {
     "acrobot": Acrobot,
@@ -38,10 +41,12 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
     "connect-k-looking-ahead": ConnectKLookingAhead,
     "grid-world": GridWorld,
     "half-cheetah": HalfCheetah,
+    "hopper": Hopper,
     "mountain-car": MountainCar,
     "pendulum": Pendulum,
     "quadrotor": Quadrotor,
     "reacher": Reacher,
+    "walker": Walker,
 }
 
 __all__ = [
@@ -57,12 +62,15 @@ __all__ = [
     "GridWorld",
     "GymnasiumEnvironment",
     "HalfCheetah",
+    "Hopper",
     "MountainCar",
     "MujocoEnvironment",
     "Pendulum",
     "Quadrotor",
     "Quantity",
     "Reacher",
+    "UprightEnvironment",
+    "Walker",
     "check_quantities",
     "drive",
     "gumbel",

@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 _MOST_MODELS = 2_048
 # Faster than this, in m/s or rad/s, no machine moves whose physics still holds.
 _FASTEST = 1e4
-# Steps that the speed is averaged over that decides on success.
-_MEMORY = 20.0
 
 
 class MujocoEnvironment(Environment):
@@ -31,12 +29,12 @@ class MujocoEnvironment(Environment):
 
     A state [S = 3 P + 2] is the whole one, so that a step follows from state, action and machine alone: positions [P] of all
     joints, the first of which is how far the machine has come; their speeds [P]; the accelerations [P] that the solver of contacts
-    begins with; the speed at which it came forward during the last step; and a running average of that over 20 steps, all in m,
-    rad and s. Bodies are those of gymnasium, read from there.
+    begins with; the speed at which it came forward during the last step; and a running average of that over `memory` steps, all
+    in m, rad and s. Bodies are those of gymnasium, read from there.
 
     A subclass says which file, what its quantities change in a model, and how large what is seen usually is. Physics is
-    stepped in double precision on the CPU and has no gradient. A machine whose physics breaks becomes NaN, is
-    reported once and left out, the others go on.
+    stepped in double precision on the CPU and has no gradient. A machine that has failed stays as it is. One whose physics
+    breaks becomes NaN, is reported once and left out, the others go on.
     """
 
     differentiable = False
@@ -50,6 +48,10 @@ class MujocoEnvironment(Environment):
     """Of the pose at the start (uniform) and of speeds (normal); (0.1, 0.1) is between -0.1 and 0.1, and 0.1."""
     sizes: ClassVar[tuple[float, ...]]
     """Usual size of what is seen, [2 P - 1]; it is divided by that."""
+    memory: ClassVar[float] = 20.0
+    """Steps that the speed is averaged over that decides on success."""
+    fastest_seen: ClassVar[float] = float("inf")
+    """Of what is seen, speeds are cut off there, in m/s or rad/s."""
 
     def __init__(self) -> None:
         self._mujoco = _installed()
@@ -70,12 +72,12 @@ class MujocoEnvironment(Environment):
         return torch.from_numpy(np.concatenate([position, speeds, rest], -1).astype(np.float32))
 
     def step(self, state: Tensor, action: Tensor, machine: Tensor) -> Tensor:
-        """Some steps of MuJoCo under the same action; NaN where they go wrong."""
-        p = self.positions
+        """Some steps of MuJoCo under the same action; NaN where they go wrong, no change where it is over already."""
+        p, over = self.positions, self.failed(state, machine).cpu().numpy()
         before, acts = state.detach().cpu().double().numpy(), drive(action).detach().cpu().double().numpy()  # fmt: skip
         after = np.full_like(before, np.nan)
         told = np.isfinite(before).all(-1) & np.isfinite(acts).all(-1)
-        usual = told & self._is_sound(before)
+        usual = told & self._is_sound(before) & ~over
         d = self._data
         parts = (
             (d.qpos, slice(p)),
@@ -91,18 +93,21 @@ class MujocoEnvironment(Environment):
                 self._mujoco.mj_step(model, d, nstep=self.substeps)
                 for own, place in parts:
                     after[t, n, place] = own
-            sound = self._is_sound(after[t])
+            sound = self._is_sound(after[t]) | over[t]
             after[t, ~sound] = np.nan
             if (told[t] & ~sound).any():
                 self._report(numbers)
         forward = (after[..., 0] - before[..., 0]) / self.seconds
         after[..., -2] = forward
-        after[..., -1] = before[..., -1] + (forward - before[..., -1]) / _MEMORY
+        after[..., -1] = before[..., -1] + (forward - before[..., -1]) / self.memory
+        after[over] = before[over]
         return torch.from_numpy(after).to(state)
 
     def observe(self, state: Tensor, machine: Tensor) -> Tensor:
         """Pose and speeds, without how far it has come, as shares of their usual sizes."""
-        return state[..., 1 : 2 * self.positions] / state.new_tensor(self.sizes)
+        p, fastest = self.positions, self.fastest_seen
+        speeds = state[..., p : 2 * p].clamp(-fastest, fastest)
+        return torch.cat([state[..., 1:p], speeds], dim=-1) / state.new_tensor(self.sizes)
 
     def forward(self, state: Tensor) -> Tensor:
         """Speed along the line during the last step, in m/s, [T, N]."""

@@ -187,10 +187,12 @@ SKETCHES: dict[
     "connect-k-looking-ahead": (connect_k, (-0.8, 4.8, -0.8, 4.8)),
     "grid-world": (grid_world, (-0.8, 5.8, -0.8, 5.8)),
     "half-cheetah": (runner("half-cheetah"), (-1.6, 1.6, -0.3, 1.7)),
+    "hopper": (runner("hopper"), (-1.3, 1.3, -0.3, 1.8)),
     "mountain-car": (mountain_car, (-1.25, 0.65, -0.6, 0.9)),
     "pendulum": (pendulum, (-1.6, 1.6, -1.6, 1.6)),
     "quadrotor": (quadrotor, (-2.2, 2.2, -2.2, 2.2)),
     "reacher": (reacher, (-1.3, 1.3, -1.3, 1.3)),
+    "walker": (runner("walker"), (-1.3, 1.3, -0.3, 1.8)),
 }
 
 __all__ = ["ACCENT", "FAINT", "INK", "SKETCHES", "Disc", "Line"]
