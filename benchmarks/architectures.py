@@ -5,6 +5,7 @@
     python benchmarks/architectures.py ranking --folder runs/arch-digits
     python benchmarks/architectures.py start --folder runs/arch-digits
     python benchmarks/architectures.py written --folder runs/arch-digits
+    python benchmarks/architectures.py widths --folder runs/arch-widths
 
 `digits` trains the hypernetworks that the others use. What is there already, trained networks as well, is not
 made again.
@@ -403,6 +404,32 @@ def start(folder: Path, seeds: int) -> list[Row]:
     return rows
 
 
+def widths(folder: Path, seeds: int) -> list[Row]:
+    """Two layers of unseen widths: `slots`, a token for each unit, beside `graph`, a token for each operation."""
+    space = mlp_space(64, outputs=10, depth=(2, 2), width=(4, 64), activations=("relu",))
+    own = family(space=space, noise=NOISE)
+    wanted = unseen(own)
+    narrow = np.array([min(architecture.hidden) < 8 for architecture in wanted])
+    generators: dict[str, dict[str, Any]] = {"slots": {"generator": "slots", "start": "written"}, "graph": {}}  # fmt: skip
+    rows = []
+    for name, options in generators.items():
+        scores, cpu = [], 0.0
+        for seed in range(seeds):
+            hypernetwork, spent = written(folder / name, seed, own, 500, generator=options, **SETTINGS)  # fmt: skip
+            cpu += spent
+            scores.append(scores_of(hypernetwork, wanted, own.family, "test"))  # type: ignore[arg-type]
+            print(f"{name} seed {seed}: {scores[-1].mean():.4f}, {spent:.0f} CPU-s", flush=True)
+        mean = np.mean(scores, axis=0)
+        note = (
+            f"{UNSEEN} unseen networks of two layers, 4 to 64 wide, 500 steps; a layer narrower than 8 {mean[narrow].mean():.4f}, "
+            f"none {mean[~narrow].mean():.4f}"
+        )
+        rows.append(
+            row(f"arch-widths-{name}", [float(s.mean()) for s in scores], interval(mean), "share", "python benchmarks/architectures.py widths --folder runs/arch-widths", note, cpu=cpu)
+        )  # fmt: skip
+    return rows
+
+
 def written_thousand(folder: Path) -> list[Row]:
     """CPU-seconds to write and rank a thousand architectures that were never seen."""
     own = family(noise=NOISE)
@@ -432,7 +459,9 @@ def written_thousand(folder: Path) -> list[Row]:
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["digits", "pareto", "ranking", "start", "written"])
+    parser.add_argument(
+        "what", choices=["digits", "pareto", "ranking", "start", "written", "widths"]
+    )
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
@@ -441,7 +470,13 @@ def main() -> None:
     if args.what == "written":
         rows = written_thousand(args.folder)
     else:
-        every = {"digits": digits, "pareto": pareto, "ranking": ranking, "start": start}
+        every = {
+            "digits": digits,
+            "pareto": pareto,
+            "ranking": ranking,
+            "start": start,
+            "widths": widths,
+        }
         rows = every[args.what](args.folder, args.seeds)
     write_rows("architectures", rows)
 

@@ -250,6 +250,24 @@ def test_one_hypernetwork_learns_to_write_networks_of_sizes_that_it_never_saw():
     assert after > 0.6
 
 
+def test_slots_learn_to_write_networks_of_widths_that_they_never_saw():
+    space = mlp_space(64, outputs=10, depth=(2, 2), width=(8, 32), activations=("relu",))
+    own = Sized(family={"name": "data-set"}, space=space, pool=20)
+    hypernetwork = make_hypernetwork(
+        own.shape, seed=0, child=space.smallest(), generator="slots", start="written"
+    )
+    before = nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value
+    nw.train(
+        hypernetwork,
+        own,
+        steps=60,
+        warm_up=10,
+        **{**SETTINGS, "tasks": 4, "validate_every": 60, "learning_rate": 5e-3},
+    )
+    assert before < 0.3
+    assert nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value > 0.6
+
+
 def test_a_data_set_gives_validation_and_test_the_same_rows_for_every_network():
     own = DataSet()
     a, b = (own.sample(stream(s, "x"), 2, "test").query for s in (0, 1))
