@@ -35,8 +35,8 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def conv(folder: Path, seeds: int) -> list[Row]:
-    """Networks of unseen depth, width, kernels, strides, short cuts and norms for Fashion-MNIST.
+def conv_family() -> Sized:
+    """Fashion-MNIST, and convolutional networks of any depth, width, kernels, strides, short cuts and norms.
 
     A stem and 2 to 5 blocks. Three strides of four are 2 and three blocks of four have no short cut: the mean over all places that
     the head reads is of little use where a network sees 5 x 5 pixels at once (60 % when trained), and no network costs more than 1.5
@@ -47,9 +47,13 @@ def conv(folder: Path, seeds: int) -> list[Row]:
         skips=Weighted((False, True), (3, 1)), activations=("relu", "gelu"),
     )  # fmt: skip
     limits = Limits(flops=1_500_000)
-    own = family("fashion-mnist", space, pool=4_000, limits=limits, queries=32, most=1_000)
+    return family("fashion-mnist", space, pool=4_000, limits=limits, queries=32, most=1_000)
+
+
+def conv(folder: Path, seeds: int) -> list[Row]:
+    """Networks of unseen depth, width, kernels, strides, short cuts and norms for Fashion-MNIST."""
     return quality(
-        "arch-conv", folder, own, seeds, 20_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
+        "arch-conv", folder, conv_family(), seeds, 20_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
         generator={"size": 128, "mixtures": 48, "frequency": 1.0, "units": 32, "identity": 1.0}, tasks=4, average=0.998,
         validation_tasks=30, validate_every=1_000, checkpoint_every=250,
     )  # fmt: skip
