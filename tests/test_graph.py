@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from untraceable import Branches, Sorts
 
 from netwright.architectures import mlp
 from netwright.child import Child
@@ -41,17 +42,6 @@ class Sequences(nn.Module):
         return self.head(states[:, -1])
 
 
-class Branches(nn.Module):
-    """Cannot be traced: what it does depends on values."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return self.layer(x) if x.sum() > 0 else x
-
-
 class Within(nn.Module):
     """Holds what cannot be traced."""
 
@@ -61,17 +51,6 @@ class Within(nn.Module):
 
     def forward(self, x):
         return self.second(self.first(x))
-
-
-class Sorts(nn.Module):
-    """Does what graphs have no word for."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return torch.sort(self.layer(x))[0]
 
 
 def kinds(graph):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from untraceable import Branches, Sorts
 
 import netwright as nw
 from netwright.architectures import ConvNet, Recurrent, Residual, Transformer, mlp
@@ -41,28 +42,6 @@ class Unrolled(nn.Module):
         if x.shape[1] > 1:
             found = found * self.gate
         return self.head(found)
-
-
-class Branches(nn.Module):
-    """What it does depends on values."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return self.layer(x) if x.sum() > 0 else x
-
-
-class Sorts(nn.Module):
-    """Does what graphs have no word for."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return torch.sort(self.layer(x))[0]
 
 
 @pytest.mark.parametrize("architecture", FAMILIES, ids=lambda a: type(a).__name__)
