@@ -264,7 +264,10 @@ def test_the_speed_that_decides_is_that_of_the_last_second(cheetah):
 
 # A whole machine that rises faster than anything, and joints that tear it apart within a step.
 @pytest.mark.parametrize(("joints", "speed"), [(slice(10, 11), 1.2e4), (slice(9, 18), 9e3)])
-def test_a_machine_whose_physics_breaks_is_reported_and_left_out(caplog, joints, speed):
+def test_a_machine_whose_physics_breaks_is_reported_and_left_out(
+    caplog, tmp_path, monkeypatch, joints, speed
+):
+    monkeypatch.chdir(tmp_path)
     batch = Control("half-cheetah").sample(stream(0, "b"), 3, "train")
     start = batch.query.x.clone()
     start[1, ..., joints] = speed
@@ -278,6 +281,8 @@ def test_a_machine_whose_physics_breaks_is_reported_and_left_out(caplog, joints,
     lines = [line for line in caplog.text.splitlines() if "physics of a machine has broken" in line]
     assert len(lines) == batch.query.x.shape[1]
     assert f"speed={float(batch.machine[1, 0]):.3g}" in lines[0]
+    # By ourselves: MuJoCo leaves no file of its own.
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", THEIRS, ids=THEIRS.values())

@@ -191,7 +191,14 @@ def _installed() -> Any:
             raise MissingExtraError(package, "rl", "Physics of MuJoCo")
     import mujoco
 
+    # What breaks is reported once by ourselves; MuJoCo would write a file of warnings into the folder that one happens to be in.
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(_told_by_mujoco)
     return mujoco
+
+
+def _told_by_mujoco(message: str) -> None:
+    log.debug("MuJoCo says: %s", message)
 
 
 __all__ = ["MujocoEnvironment"]
