@@ -25,6 +25,7 @@ from netwright.writer import Writer
 sys.path.insert(0, str(Path(__file__).parent))
 from architectures import family, quality, row
 from records import Row, write_rows
+from teacher import soft_labels
 
 COMMAND = "python benchmarks/architectures_pictures.py {0} --folder runs/arch-{0}"
 # Channels of four blocks that make networks of about so many bytes.
@@ -35,25 +36,31 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def conv_family() -> Sized:
+def conv_family(taught_by: Path | None = None) -> Sized:
     """Fashion-MNIST, and convolutional networks of any depth, width, kernels, strides, short cuts and norms.
 
     A stem and 2 to 5 blocks. Three strides of four are 2 and three blocks of four have no short cut: the mean over all places that
     the head reads is of little use where a network sees 5 x 5 pixels at once (60 % when trained), and no network costs more than 1.5
     MFLOP, for 10 % of the others would be half of the cost of a training.
+
+    Args:
+        taught_by: Soft labels of the training rows; their classes if not given.
     """
     space = conv_space(
         (1, 28, 28), outputs=10, depth=(3, 6), kernels=(3, 5), strides=Weighted((1, 2), (1, 3)),
         skips=Weighted((False, True), (3, 1)), activations=("relu", "gelu"),
     )  # fmt: skip
     limits = Limits(flops=1_500_000)
-    return family("fashion-mnist", space, pool=4_000, limits=limits, queries=32, most=1_000)
+    soft = {} if taught_by is None else {"soft_labels": str(taught_by)}
+    return family("fashion-mnist", space, pool=4_000, limits=limits, queries=32, most=1_000, **soft)
 
 
 def conv(folder: Path, seeds: int) -> list[Row]:
     """Networks of unseen depth, width, kernels, strides, short cuts and norms for Fashion-MNIST."""
+    plain: Any = conv_family().family
+    own = conv_family(soft_labels(folder, plain))
     return quality(
-        "arch-conv", folder, conv_family(), seeds, 20_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
+        "arch-conv", folder, own, seeds, 30_000, 1_500, 40, COMMAND.format("conv"), tries=1, rate=3e-3,
         generator={"size": 128, "mixtures": 48, "frequency": 1.0, "units": 32, "identity": 1.0}, tasks=4, average=0.998,
         validation_tasks=30, validate_every=1_000, checkpoint_every=250,
     )  # fmt: skip

@@ -9,7 +9,8 @@ from untraceable import Branches, Sorts
 from netwright.architectures import mlp
 from netwright.child import Child
 from netwright.errors import UnsupportedChildError
-from netwright.graph import FEATURES, MOST_STEPS, chain_of, graph_of, requested_graph
+from netwright.graph import FEATURES, MOST_STEPS, OPERATIONS, chain_of, graph_of, requested_graph
+from netwright.graph_export import exported_graph
 from netwright.space import ParameterSpace
 
 
@@ -131,6 +132,39 @@ def test_features_tell_kind_size_and_place():
     # Layers of one size differ by how far they are from the ends.
     assert len(hidden) == 2
     assert not torch.equal(*(deep.features[i] for i in hidden))
+
+
+class Halving(nn.Module):
+    """Three halvings, by a convolution, a layer that pools and a call that does; pooling to one place is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, stride=(2, 1), padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = F.avg_pool2d(self.pool(self.second(self.first(x))), 2)
+        return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+@pytest.mark.parametrize("of", [graph_of, lambda m: exported_graph(m, torch.zeros(1, 1, 28, 28))])
+def test_features_tell_how_often_strides_have_halved(of):
+    graph = of(Halving())
+    before, after = (4 * graph.features[:, len(OPERATIONS) + i] for i in (8, 9))
+    assert kinds(graph) == [
+        "input",
+        "convolution",
+        "convolution",
+        "pool",
+        "pool",
+        "pool",
+        "linear",
+        "output",
+    ]
+    assert before.tolist() == [0, 0, 1, 1, 2, 3, 3, 3]
+    assert after.tolist() == [0, 1, 1, 2, 3, 3, 3, 3]
 
 
 def test_a_space_alone_gives_a_chain():

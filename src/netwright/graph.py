@@ -1,7 +1,7 @@
 """A child as a graph of operations: what a hypernetwork reads that writes networks of any architecture."""
 
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import log2, prod
@@ -122,7 +122,7 @@ class ChildGraph:
     @cached_property
     def features(self) -> Tensor:
         """What is told of each operation, [M, FEATURES]."""
-        before, after = self._depths(), self._heights()
+        before, after, shrunk = self._depths(), self._heights(), self._reductions()
         rows = []
         for i, each in enumerate(self.operations):
             kind = [0.0] * len(OPERATIONS)
@@ -131,7 +131,11 @@ class ChildGraph:
             sizes = [log2(size) / 4 for size in each.sizes]
             # The first and the last layers differ from the others more than these from each other.
             ends = [1.0 / (1 + n) for n in (before[i], after[i])]
-            rows.append([*kind, *sizes, before[i] / 4, after[i] / 4, *ends])
+            # So do the narrowest from wider ones.
+            narrow = [2.0 / size for size in each.sizes[:2]]
+            reduced = [(shrunk[i] + more) / 4 for more in (0.0, log2(each.sizes[3]))]
+            places = [before[i] / 4, after[i] / 4, *ends]
+            rows.append([*kind, *sizes, *places, *reduced, *narrow, *self._follows(i)])
         return torch.tensor(rows, dtype=torch.float32)
 
     @cached_property
@@ -179,12 +183,34 @@ class ChildGraph:
             found[i] = max(found[i], found[j] + self._counts(j))
         return found
 
+    def _reductions(self) -> list[float]:
+        """How often strides have halved what each operation reads, on the way from the input where they did most.
+
+        Where they did so often, a kernel meets little but padding: which of its positions count follows from this.
+        """
+        found = [0.0] * len(self.operations)
+        for i, j in sorted(self.edges, key=lambda edge: edge[1]):
+            found[j] = max(found[j], found[i] + log2(self.operations[i].sizes[3]))
+        return found
+
+    def _follows(self, i: int) -> list[float]:
+        """Kinds of the operations from this one to the next layers: weights before a norm are not those before none."""
+        reach, seen = [i], set[int]()
+        while reach:
+            own = {b for a, b in self.edges if a == reach[-1]} - seen
+            reach.pop()
+            seen |= own
+            reach += [b for b in own if not self._counts(b)]
+        kinds = {self.operations[b].kind for b in seen}
+        return [0.5 * (kind in kinds) for kind in OPERATIONS]
+
     def _counts(self, i: int) -> int:
         return int(self.operations[i].kind in _LAYERS)
 
 
 _LAYERS = frozenset(("linear", "convolution", "recurrent", "attention", "embedding"))
-FEATURES = len(OPERATIONS) + 4 + 4
+# Kind, sizes, place (from both ends, twice), how often what it reads and what it makes was halved, how narrow it is, what follows.
+FEATURES = 2 * len(OPERATIONS) + 4 + 4 + 2 + 2
 
 
 def graph_of(module: nn.Module) -> ChildGraph:
@@ -305,7 +331,7 @@ def _operation(node: fx.Node, module: nn.Module, names: Mapping[int, str]) -> Op
             f"have, expected some of {list(OPERATIONS)}. Write it with these, or use a generator that reads no "
             'graph, such as "slots".'
         )
-    return Operation(node.name, kind)
+    return Operation(node.name, kind, sizes=(1, 1, 1, pool_stride(node, kind)))
 
 
 def _layer(path: str, layer: nn.Module, names: Mapping[int, str]) -> Operation | None:
@@ -319,16 +345,11 @@ def _layer(path: str, layer: nn.Module, names: Mapping[int, str]) -> Operation |
         )
     own = list(layer.parameters())
     tensors = tuple(dict.fromkeys(names[id(parameter)] for parameter in own))
+    stride = largest_stride(getattr(layer, "stride", 1))
     if not own:
-        return Operation(path, kind)
+        return Operation(path, kind, sizes=(1, 1, 1, stride))
     widest = max(own, key=lambda parameter: (parameter.dim(), parameter.numel()))
-    stride = getattr(layer, "stride", 1)
-    return Operation(
-        path,
-        kind,
-        tensors,
-        sizes_of(tuple(widest.shape), max(stride) if isinstance(stride, tuple) else 1),
-    )
+    return Operation(path, kind, tensors, sizes_of(tuple(widest.shape), stride))
 
 
 def _names(module: nn.Module) -> dict[int, str]:
@@ -341,6 +362,20 @@ def sizes_of(shape: tuple[int, ...], stride: int = 1) -> tuple[int, int, int, in
     if len(shape) < 2:
         return (shape[0] if shape else 1, 1, 1, stride)
     return (shape[0], shape[1], prod(shape[2:]), stride)
+
+
+def largest_stride(value: int | Sequence[int]) -> int:
+    """Of a layer's strides along height and width."""
+    return value if isinstance(value, int) else max(value, default=1)
+
+
+def pool_stride(node: fx.Node, kind: str) -> int:
+    """Stride of a call that pools: as long as its window if none is given; 1 where it has none, and of other calls."""
+    if kind != "pool" or "adaptive" in str(node.target):
+        return 1
+    given: Any = dict(zip(("input", "kernel_size", "stride"), node.args, strict=False))
+    given.update(node.kwargs)
+    return largest_stride(given.get("stride") or given.get("kernel_size", 1))
 
 
 def _kind_of_space(spec: TensorSpec) -> str:
@@ -361,6 +396,8 @@ __all__ = [
     "Operation",
     "chain_of",
     "graph_of",
+    "largest_stride",
+    "pool_stride",
     "requested_graph",
     "sizes_of",
 ]

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from netwright.errors import UnsupportedChildError
-from netwright.graph import OPERATIONS, ChildGraph, Operation, sizes_of
+from netwright.graph import (
+    OPERATIONS,
+    ChildGraph,
+    Operation,
+    largest_stride,
+    pool_stride,
+    sizes_of,
+)
 
 # Operators of ATen that own the tensors which they read.
 _LAYERS = {
@@ -89,7 +96,9 @@ def exported_graph(module: nn.Module, inputs: Tensor) -> ChildGraph:
                 own[0].rpartition(".")[0] or own[0] if owns else node.name,
                 kind,
                 tuple(dict.fromkeys(own)) if owns else (),
-                _sizes(node, [tensors[name] for name in own]) if owns else (1, 1, 1, 1),
+                _sizes(node, [tensors[name] for name in own])
+                if owns
+                else (1, 1, 1, pool_stride(node, kind)),
             )
         )
     return ChildGraph(tuple(operations), tuple(sorted(set(edges))))
@@ -133,7 +142,7 @@ def _sizes(node: fx.Node, tensors: list[nn.Parameter]) -> tuple[int, int, int, i
     stride: Any = 1
     if _plain(node).startswith("conv") and len(node.args) > 3:
         stride = node.args[3]
-    return sizes_of(tuple(widest.shape), max(stride) if isinstance(stride, list) else int(stride))
+    return sizes_of(tuple(widest.shape), largest_stride(stride))
 
 
 __all__ = ["exported_graph"]

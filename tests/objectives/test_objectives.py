@@ -23,6 +23,17 @@ def test_classification_is_the_mean_over_real_queries(mask):
         torch.testing.assert_close(score.metrics["accuracy"][t], right)
 
 
+def test_labels_may_be_probabilities(mask):
+    logits, y = torch.randn(2, 3, 4), torch.rand(2, 3, 4).softmax(dim=-1)
+    y[1, 1:] = float("nan")
+    score = Classification().score(logits, ExampleSet(torch.zeros(2, 3, 1), y, mask))
+    for t, n in ((0, 3), (1, 1)):
+        wanted = -(y[t, :n] * logits[t, :n].log_softmax(1)).sum(1).mean()
+        torch.testing.assert_close(score.loss[t], wanted)
+        right = (logits[t, :n].argmax(1) == y[t, :n].argmax(1)).float().mean()
+        torch.testing.assert_close(score.metrics["accuracy"][t], right)
+
+
 def test_regression_is_the_mean_over_real_queries(mask):
     outputs, y = torch.randn(2, 3, 2), torch.randn(2, 3, 2)
     y[1, 1:] = float("nan")

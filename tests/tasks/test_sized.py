@@ -13,7 +13,7 @@ from netwright.objectives import OBJECTIVES
 from netwright.rng import stream
 from netwright.tasks import DataSet, Sine, Sized
 from netwright.tasks.sizes import by_architecture
-from netwright.training import load_hypernetwork, make_hypernetwork
+from netwright.training import build_family, load_hypernetwork, make_hypernetwork
 from netwright.training.step import training_step
 
 SPACE = mlp_space(1, outputs=1, depth=(1, 2), width=(4, 16), activations=("relu", "tanh"))
@@ -289,6 +289,57 @@ def test_fashion_mnist_is_read_from_its_files(shared_data):
     assert batch.query.x.shape == (2, 64, 1, 28, 28)
     assert abs(float(own.x.mean())) < 0.1
     assert abs(float(own.x.std()) - 1) < 0.1
+
+
+def test_soft_labels_are_asked_for_in_training_alone(tmp_path):
+    plain = DataSet()
+    rows = plain.rows["train"]
+    soft = np.random.default_rng(0).dirichlet(np.ones(10), size=len(rows)).astype(np.float32)
+    np.save(tmp_path / "soft.npy", soft)
+    own = DataSet(soft_labels=tmp_path / "soft.npy")
+    hard, taught = (each.sample(stream(0, "x"), 2, "train").query for each in (plain, own))
+    assert taught.y.shape == (2, 64, 10)
+    number = {tuple(x.tolist()): i for i, x in enumerate(plain.x[rows])}
+    quiet = DataSet(noise=0.0, soft_labels=tmp_path / "soft.npy")
+    query = quiet.sample(stream(0, "x"), 1, "train").query
+    of_rows = [number[tuple(x.tolist())] for x in query.x[0]]
+    assert np.array_equal(query.y[0].numpy(), soft[of_rows])
+    assert not hard.y.is_floating_point()
+    for split in ("validation", "test"):
+        same = [each.sample(stream(0, "x"), 1, split).query.y for each in (plain, own)]
+        assert torch.equal(*same)
+    assert build_family({"name": "data-set", **own.record()}).record() == own.record()
+    assert "soft_labels" not in plain.record()
+
+
+def test_a_hypernetwork_learns_from_soft_labels(tmp_path):
+    plain = DataSet()
+    y = plain.y[plain.rows["train"]]
+    np.save(tmp_path / "soft.npy", (0.9 * torch.eye(10)[y] + 0.01).numpy())
+    space = mlp_space(64, outputs=10, depth=(1, 2), width=(16, 32))
+    taught = {"name": "data-set", "soft_labels": str(tmp_path / "soft.npy")}
+    own = Sized(family=taught, space=space, pool=20)
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=space.smallest())
+    done = nw.train(hypernetwork, own, steps=60, warm_up=10, **{**SETTINGS, "tasks": 4, "validate_every": 60, "learning_rate": 5e-3})  # fmt: skip
+    assert done.best_value > 0.6
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (np.zeros((5, 10), np.float32), r"hold float32 \[5, 10\], expected probabilities"),
+        (np.full((1078, 10), 0.1, np.float32), "hold float32"),
+        (np.full((1079, 10), 0.2, np.float32), "no probabilities"),
+        (np.full((1079, 10), np.nan, np.float32), "no probabilities"),
+        (np.ones((1079, 10), np.int64), "hold int64"),
+        (None, "cannot be read"),
+    ],
+)
+def test_soft_labels_that_do_not_fit_are_said(tmp_path, made, said):
+    if made is not None:
+        np.save(tmp_path / "soft.npy", made)
+    with pytest.raises(DataError, match=said):
+        DataSet(soft_labels=tmp_path / "soft.npy")
 
 
 @pytest.mark.parametrize(

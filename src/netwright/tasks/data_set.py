@@ -40,10 +40,12 @@ class DataSet(TaskFamily):
         most: Most rows of a validation or test task.
         noise: Standard deviation of noise on training inputs, which have a spread of about 1; by default 0.3 for
             `digits`, which are few and would be learned by heart, and none for larger sets.
+        soft_labels: File (.npy) with what a teacher says of the training rows, in the order of `rows["train"]`: a probability for
+            each class, [rows, C]. Training tasks then ask for these and not for the classes; validation and test stay as they are.
         data_root: Folder with the data sets.
 
     Raises:
-        DataError: If the data set is unknown or not there, or a number is out of range.
+        DataError: If the data set is unknown or not there, a number is out of range, or soft labels do not fit the rows.
         MissingExtraError: If digits are asked for and scikit-learn is not installed.
     """
 
@@ -54,6 +56,7 @@ class DataSet(TaskFamily):
         queries: int = 64,
         most: int = 2_000,
         noise: float | None = None,
+        soft_labels: str | Path | None = None,
         data_root: str | Path | None = None,
     ) -> None:
         if data not in DATA_SETS:
@@ -83,6 +86,13 @@ class DataSet(TaskFamily):
         self.rows: dict[Split, np.ndarray] = {
             split: np.flatnonzero(place == i) for i, split in enumerate(SPLITS)
         }
+        self.soft_labels = None if soft_labels is None else str(soft_labels)
+        self._soft = None
+        if self.soft_labels is not None:
+            # Of all rows, so that a row's number finds them; only training rows have any.
+            self._soft = torch.zeros(len(y), 10)
+            train = torch.from_numpy(self.rows["train"])
+            self._soft[train] = _soft_labels(Path(self.soft_labels), len(train))
         self.shape = TaskShape(tuple(x.shape[1:]), 10, "fixed-classes", labels=labels, sources=())
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
@@ -95,7 +105,10 @@ class DataSet(TaskFamily):
             if self.noise:
                 drawn = rng.standard_normal(tuple(x.shape), dtype=np.float32)
                 x = x + self.noise * torch.from_numpy(drawn)
-            query = ExampleSet.of(x, self.y[chosen], classes=10)
+            if self._soft is not None:
+                query = ExampleSet.of(x, self._soft[chosen])
+            else:
+                query = ExampleSet.of(x, self.y[chosen], classes=10)
         else:
             own = torch.from_numpy(rows[: self.most])
             x, y = self.x[own], self.y[own]
@@ -109,7 +122,28 @@ class DataSet(TaskFamily):
 
     def record(self) -> Mapping[str, Any]:
         """The JSON-able options that build this family again."""
-        return {"data": self.data, "queries": self.queries, "most": self.most, "noise": self.noise}
+        own = {"data": self.data, "queries": self.queries, "most": self.most, "noise": self.noise}
+        # Left out where there are none, as in records of earlier versions.
+        return own if self.soft_labels is None else {**own, "soft_labels": self.soft_labels}
+
+
+def _soft_labels(path: Path, rows: int) -> torch.Tensor:
+    """Probabilities [rows, 10] from a file."""
+    wanted = f"expected probabilities of 10 classes for each of {rows:,} training rows, as `numpy.save` writes them"
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"Soft labels {path} cannot be read ({type(error).__name__}), {wanted}."
+        ) from None
+    if not isinstance(found, np.ndarray) or found.shape != (rows, 10) or found.dtype.kind != "f":
+        what = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "no array"
+        raise DataError(f"Soft labels {path} hold {what}, {wanted}.")
+    if not ((found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3)):
+        raise DataError(
+            f"Soft labels {path} are no probabilities, {wanted}. Apply a softmax to logits."
+        )
+    return torch.from_numpy(found.astype(np.float32))
 
 
 @cache
