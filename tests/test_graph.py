@@ -167,6 +167,55 @@ def test_features_tell_how_often_strides_have_halved(of):
     assert after.tolist() == [0, 1, 1, 2, 3, 3, 3, 3]
 
 
+def test_features_tell_the_narrowest_layer_on_the_way():
+    graph = requested_graph(mlp(inputs=3, hidden=(16, 4, 8), outputs=2))
+    layers = [i for i, each in enumerate(graph.operations) if each.kind == "linear"]
+    before, after = (2 ** (4 * graph.features[layers, i]) for i in (-2, -1))
+    # The last layer makes answers, as many as there are.
+    assert before.tolist() == pytest.approx([16, 4, 4, 4])
+    assert after.tolist() == pytest.approx([4, 4, 8, 1024])
+
+    class Around(nn.Module):
+        """A narrow way and a wide one around it."""
+
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow, self.again = (
+                nn.Linear(3, 16),
+                nn.Linear(16, 2),
+                nn.Linear(2, 16),
+            )
+            self.head = nn.Linear(16, 2)
+
+        def forward(self, x):
+            x = self.wide(x)
+            return self.head(x + self.again(self.narrow(x)))
+
+    graph = graph_of(Around())
+    at = {each.name: i for i, each in enumerate(graph.operations)}
+    told = {name: (2 ** (4 * graph.features[i, -2:])).tolist() for name, i in at.items()}
+    assert told["head"] == pytest.approx([16, 1024])
+    assert told["wide"] == pytest.approx([16, 16])
+    assert told["again"] == pytest.approx([2, 16])
+
+
+def test_features_tell_what_follows_up_to_the_next_layer():
+    graph = graph_of(Skip())
+    first, second, head = (
+        graph.operations.index(each)
+        for each in graph.operations
+        if each.kind in ("linear", "convolution")
+    )
+
+    def after(i):
+        told = graph.features[i, len(OPERATIONS) + 12 : 2 * len(OPERATIONS) + 12]
+        return {kind for kind, value in zip(OPERATIONS, told, strict=True) if value}
+
+    assert after(first) == {"relu", "convolution", "add", "mean", "linear"}
+    assert after(second) == {"norm", "gelu", "add", "mean", "linear"}
+    assert after(head) == {"output"}
+
+
 def test_a_space_alone_gives_a_chain():
     graph = chain_of(Child(mlp(inputs=3, hidden=(8,), outputs=2)).space)
     assert kinds(graph) == ["input", "linear", "linear", "output"]

@@ -88,6 +88,8 @@ _MOVING_METHODS = frozenset(
 _MOVING_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity)
 # Operations further apart than this are all equally far.
 MOST_STEPS = 8
+# So are layers wider than this, where it is asked how narrow they are.
+_WIDEST = 1024
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class ChildGraph:
     def features(self) -> Tensor:
         """What is told of each operation, [M, FEATURES]."""
         before, after, shrunk = self._depths(), self._heights(), self._reductions()
+        to, on = self._narrowest(after)
         rows = []
         for i, each in enumerate(self.operations):
             kind = [0.0] * len(OPERATIONS)
@@ -135,7 +138,9 @@ class ChildGraph:
             narrow = [2.0 / size for size in each.sizes[:2]]
             reduced = [(shrunk[i] + more) / 4 for more in (0.0, log2(each.sizes[3]))]
             places = [before[i] / 4, after[i] / 4, *ends]
-            rows.append([*kind, *sizes, *places, *reduced, *narrow, *self._follows(i)])
+            narrowest = [log2(width) / 4 for width in (to[i], on[i])]
+            about = [*places, *reduced, *narrow, *self._follows(i), *narrowest]
+            rows.append([*kind, *sizes, *about])
         return torch.tensor(rows, dtype=torch.float32)
 
     @cached_property
@@ -193,6 +198,27 @@ class ChildGraph:
             found[j] = max(found[j], found[i] + log2(self.operations[i].sizes[3]))
         return found
 
+    def _narrowest(self, after: list[int]) -> tuple[list[int], list[int]]:
+        """Units of the narrowest layer on the widest way to each operation, and from it on; itself counted in.
+
+        All that is known of an input has to go through these. Layers with none after them make answers, and do not count.
+        """
+        own = [
+            min(each.sizes[0], _WIDEST) if self._counts(i) and after[i] else _WIDEST
+            for i, each in enumerate(self.operations)
+        ]
+        to, on = list(own), list(own)
+        reads: dict[int, list[int]] = {}
+        is_read: dict[int, list[int]] = {}
+        for i, j in self.edges:
+            reads.setdefault(j, []).append(i)
+            is_read.setdefault(i, []).append(j)
+        for j in range(len(own)):
+            to[j] = min(own[j], max((to[i] for i in reads.get(j, ())), default=_WIDEST))
+        for i in reversed(range(len(own))):
+            on[i] = min(own[i], max((on[j] for j in is_read.get(i, ())), default=_WIDEST))
+        return to, on
+
     def _follows(self, i: int) -> list[float]:
         """Kinds of the operations from this one to the next layers: weights before a norm are not those before none."""
         reach, seen = [i], set[int]()
@@ -209,8 +235,9 @@ class ChildGraph:
 
 
 _LAYERS = frozenset(("linear", "convolution", "recurrent", "attention", "embedding"))
-# Kind, sizes, place (from both ends, twice), how often what it reads and what it makes was halved, how narrow it is, what follows.
-FEATURES = 2 * len(OPERATIONS) + 4 + 4 + 2 + 2
+# Kind, sizes, place (from both ends, twice), how often what it reads and what it makes was halved, how narrow it is, what follows,
+# and how narrow the narrowest layers before and after it are.
+FEATURES = 2 * len(OPERATIONS) + 4 + 4 + 2 + 2 + 2
 
 
 def graph_of(module: nn.Module) -> ChildGraph:
