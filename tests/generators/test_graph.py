@@ -215,6 +215,12 @@ def test_a_condition_without_architecture_is_refused_by_its_conditioner():
         make()(Condition(context=torch.zeros(1, 1)))
 
 
+def start_of(generator):
+    """How matrices are mixed to theta_0 of each tensor."""
+    about = torch.cat([generator.graph.features[generator.places], generator.told], dim=1)
+    return generator._start_shares(about, generator.starts_at_zero)
+
+
 def test_lower_frequencies_let_similar_layers_share_more():
     wide, narrow = (mlp(inputs=3, hidden=(8, width), outputs=4) for width in (16, 8))
 
@@ -226,7 +232,7 @@ def test_lower_frequencies_let_similar_layers_share_more():
             assert hypernetwork.generator.options().get("frequency", 4.0) == frequency
             both = (hypernetwork, hypernetwork.for_architecture(narrow))
             # Of the second layer's weights: the two differ by its width.
-            shares = [each.generator._start_shares()[2].detach() for each in both]
+            shares = [start_of(each.generator)[2].detach() for each in both]
             found.append(float(torch.cosine_similarity(*shares, dim=0)))
         return sum(found) / len(found)
 

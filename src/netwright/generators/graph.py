@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import log2, prod
 from typing import Any, ClassVar
@@ -173,30 +173,53 @@ class Graph(WeightGenerator):
 
     def forward(self, embedding: Embedding) -> dict[str, Tensor]:
         """Generate params, each [T, *shape], from z [T, E] and tokens [T, M, E]."""
-        tasks = len(embedding.z)
         if embedding.operations is None:
-            embedding = self.prepared(embedding, [self.graph] * tasks)
-        assert embedding.operations is not None
-        # A token per tensor: that of its operation, and which of its tensors it is.
-        places = torch.tensor(self.places, device=embedding.z.device)
-        tokens = embedding.operations[:, places]
-        tokens = self.norm(tokens + self.kind(self.told.to(tokens)))
+            embedding = self.prepared(embedding, [self.graph] * len(embedding.z))
+        return self.together([(self, embedding)])[0]
+
+    def together(self, parts: Sequence[tuple["Graph", Embedding]]) -> list[dict[str, Tensor]]:
+        """Generate params of children of several architectures, what they have in common in one product.
+
+        Args:
+            parts: For each architecture what `for_graph` made of this generator, and the `prepared` embedding of its tasks.
+
+        Returns:
+            For each architecture its params, each [T, *shape].
+        """
+        owns = [own for own, _ in parts]
+        tasks = [len(embedding.z) for _, embedding in parts]
+        counts = [len(own.places) for own in owns]
+        like = parts[0][1].z
+        told = torch.cat([own.told for own in owns]).to(like)
+        kinds = self.kind(told).split(counts)
+        # A token per tensor, [rows, E]: that of its operation, and which of its tensors it is.
+        tokens = self.norm(
+            torch.cat([_tokens(*part, kind) for part, kind in zip(parts, kinds, strict=True)])
+        )
         shares = self.mix(tokens)
+        features = torch.cat([own.graph.features[own.places] for own in owns])
+        about = torch.cat([features.to(like), told], dim=1)
         if self.has_start:
-            shares = shares + self._start_shares().to(tokens)
-        shares = shares / KEPT
-        passed = self._passed()
-        values = {i: value for kind in _KINDS for i, value in self._of_kind(kind, tokens, shares)}
-        params = {}
-        for i, spec in enumerate(self.space.tensors):
-            scale = scale_of(spec) if spec.std > 0 else INITIAL_DELTA * scale_of(spec)
-            value = (values[i] * scale).reshape(tasks, *spec.shape)
-            if self.means[i]:
-                value = value + self.means[i]
-            if passed is not None and self.passes[i]:
-                value = value + passed[i] * _identity(spec).to(value)
-            params[spec.name] = value
-        return params
+            at_zero = torch.cat([own.starts_at_zero for own in owns]).to(like.device)
+            starts = self._start_shares(about, at_zero).split(counts)
+            shares = shares + torch.cat(
+                [each.repeat(n, 1) for each, n in zip(starts, tasks, strict=True)]
+            )
+        passed = None if self.passed is None else self.passed(about)[:, 0].split(counts)
+        values = self._values(owns, tasks, tokens, shares / KEPT)
+        found: list[dict[str, Tensor]] = []
+        for a, own in enumerate(owns):
+            params = {}
+            for i, spec in enumerate(own.space.tensors):
+                scale = scale_of(spec) if spec.std > 0 else INITIAL_DELTA * scale_of(spec)
+                value = (values[a, i] * scale).reshape(tasks[a], *spec.shape)
+                if own.means[i]:
+                    value = value + own.means[i]
+                if passed is not None and own.passes[i]:
+                    value = value + passed[a][i] * _identity(spec).to(value)
+                params[spec.name] = value
+            found.append(params)
+        return found
 
     def prepared(self, embedding: Embedding, graphs: list[ChildGraph]) -> Embedding:
         """With the tokens of the operations of T graphs, which may differ: read once for all.
@@ -216,64 +239,73 @@ class Graph(WeightGenerator):
         )
         return replace(embedding, operations=operations)
 
-    def _start_shares(self) -> Tensor:
+    def _start_shares(self, about: Tensor, at_zero: Tensor) -> Tensor:
         """How learned matrices are mixed to theta_0 of each tensor, [tensors, K]: the same for all conditions."""
-        weight = self.gain.weight
-        told = self._what_is_told(weight)
-        shares: Tensor = F.normalize(self.start(told), dim=-1) * self.gain(told).exp()
+        shares: Tensor = F.normalize(self.start(about), dim=-1) * self.gain(about).exp()
         # A factor that starts at nothing has no theta_0: its shares are corrections alone.
-        return shares * ~self.starts_at_zero.to(weight.device).unsqueeze(-1)
+        return shares * ~at_zero.unsqueeze(-1)
 
-    def _passed(self) -> Tensor | None:
-        """How much of its input each tensor's layer hands on, [tensors]."""
-        if self.passed is None:
-            return None
-        found: Tensor = self.passed(self._what_is_told(self.passed.weight))[:, 0]
+    def _values(
+        self, owns: Sequence["Graph"], tasks: Sequence[int], tokens: Tensor, shares: Tensor
+    ) -> dict[tuple[int, int], Tensor]:
+        """Of the i-th tensor of the a-th architecture [T, *], from its rows [rows, E] and [rows, K]: a kind at a time."""
+        found: dict[tuple[int, int], Tensor] = {}
+        for kind in _KINDS:
+            which = [
+                (a, i)
+                for a, own in enumerate(owns)
+                for i, each in enumerate(own.kinds)
+                if each == kind
+            ]
+            if not which:
+                continue
+            rows = torch.tensor(_rows(which, [len(own.places) for own in owns], tasks))
+            rows = rows.to(tokens.device)
+            specs = [owns[a].space.tensors[i] for a, i in which]
+            lengths = [tasks[a] for a, _ in which]
+            parts = self._of_kind(kind, specs, lengths, tokens[rows], shares[rows])
+            found.update(zip(which, parts, strict=True))
         return found
 
-    def _what_is_told(self, like: Tensor) -> Tensor:
-        """Of the operation of each tensor, and which of its tensors it is."""
-        return torch.cat([self.graph.features[self.places], self.told], dim=1).to(like)
-
-    def _of_kind(self, kind: str, tokens: Tensor, shares: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Place and value, [T, *], of all tensors of one kind: they are mixed in one product."""
-        own = [i for i, each in enumerate(self.kinds) if each == kind]
-        if not own:
-            return
-        share = shares[:, own]
+    def _of_kind(
+        self,
+        kind: str,
+        specs: Sequence[TensorSpec],
+        lengths: Sequence[int],
+        tokens: Tensor,
+        shares: Tensor,
+    ) -> list[Tensor]:
+        """Values of tensors of one kind, which are mixed in one product; each has so many rows."""
         if kind == "vector":
-            mixed = share @ self.vectors
-            for n, i in enumerate(own):
-                yield i, widened(mixed[:, n], 1, self.space.tensors[i].size)
-            return
-        left = self.left(tokens[:, own]).unflatten(-1, (self.units, self.rank))
-        right = self.right(tokens[:, own]).unflatten(-1, (self.units, self.rank))
+            mixed = (shares @ self.vectors).split(lengths)
+            return [widened(own, 1, spec.size) for own, spec in zip(mixed, specs, strict=True)]
+        left = self.left(tokens).unflatten(-1, (self.units, self.rank))
+        right = self.right(tokens).unflatten(-1, (self.units, self.rank))
         if kind == "matrix":
-            mixed = torch.einsum("tnk,kab->tnab", share, self.matrices)
-            mixed = mixed + left @ right.transpose(-1, -2)
-            for n, i in enumerate(own):
-                rows, columns = self.space.tensors[i].shape
-                yield i, widened(widened(mixed[:, n], 1, rows), 2, columns)
-            return
+            mixed = torch.einsum("nk,kab->nab", shares, self.matrices)
+            mixed = (mixed + left @ right.transpose(-1, -2)).split(lengths)
+            return [
+                widened(widened(own, 1, spec.shape[0]), 2, spec.shape[1])
+                for own, spec in zip(mixed, specs, strict=True)
+            ]
         # Mixed together and then cut to size: the gradient of a cut is a whole of zeros, so that whole is to be small.
-        specs = [self.space.tensors[i] for i in own]
         rows, columns = (
             min(max(spec.shape[axis] for spec in specs), self.units) for axis in (0, 1)
         )
-        mixed = torch.einsum("tnk,kabp->tnabp", share, self.kernels[:, :rows, :columns])
-        for n, (i, spec) in enumerate(zip(own, specs, strict=True)):
-            yield i, self._kernel_of(spec, mixed[:, n], left[:, n], right[:, n], tokens[:, i])
+        mixed = torch.einsum("nk,kabp->nabp", shares, self.kernels[:, :rows, :columns])
+        profile = self.kernel(tokens).unflatten(-1, (self.rank, SIDE * SIDE))
+        each = (whole.split(lengths) for whole in (mixed, left, right, profile))
+        return [self._kernel_of(*own) for own in zip(specs, *each, strict=True)]
 
     def _kernel_of(
-        self, spec: TensorSpec, mixed: Tensor, left: Tensor, right: Tensor, token: Tensor
+        self, spec: TensorSpec, mixed: Tensor, left: Tensor, right: Tensor, profile: Tensor
     ) -> Tensor:
         """A convolution's weights, [T, O, I, positions]."""
         rows, columns = min(spec.shape[0], self.units), min(spec.shape[1], self.units)
         places = torch.tensor(_positions(spec.shape[2:]), device=mixed.device)
         mixed = mixed[:, :rows, :columns][..., places]
-        profile = self.kernel(token).unflatten(-1, (self.rank, SIDE * SIDE))[..., places]
         mixed = mixed + torch.einsum(
-            "tar,tbr,trp->tabp", left[:, :rows], right[:, :columns], profile
+            "tar,tbr,trp->tabp", left[:, :rows], right[:, :columns], profile[..., places]
         )
         return widened(widened(mixed, 1, spec.shape[0]), 2, spec.shape[1])
 
@@ -336,6 +368,23 @@ class _Waves(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """[*, W] of values [*, N]."""
         return super().forward(x).sin()
+
+
+def _tokens(own: Graph, embedding: Embedding, kind: Tensor) -> Tensor:
+    """Those of a child's tensors, task after task, [T * tensors, E]."""
+    assert embedding.operations is not None
+    places = torch.tensor(own.places, device=kind.device)
+    return (embedding.operations[:, places] + kind).flatten(0, 1)
+
+
+def _rows(
+    which: Sequence[tuple[int, int]], counts: Sequence[int], tasks: Sequence[int]
+) -> list[int]:
+    """Where tokens of tensors stand, those of one tensor together: of the i-th of the a-th architecture, for its tasks."""
+    first = [0]
+    for count, n in zip(counts, tasks, strict=True):
+        first.append(first[-1] + count * n)
+    return [first[a] + t * counts[a] + i for a, i in which for t in range(tasks[a])]
 
 
 def _identity(spec: TensorSpec) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from netwright.child import Child
+from netwright.conditioners.base import Embedding
 from netwright.conditions import Condition
 from netwright.errors import RunError
 from netwright.generators import Graph, StochasticGenerator, Written
@@ -179,34 +180,59 @@ def _each_architecture(
             "expected a hypernetwork without penalty. Use a family that asks for none."
         )
     scores: list[Score] = []
-    # Conditions are read once for all; the gradient of what was read adds up part by part.
+    # Conditions are read once for all, and what is common to children of all architectures is written once.
     read = writer.read(batch.condition)
     wanted = batch.condition.architecture
     if isinstance(writer.generator, Graph) and wanted is not None:
         read = writer.generator.prepared(read, [requested_graph(each) for each in wanted.values])
+    every = torch.arange(batch.tasks, device=batch.query.x.device)
+    groups = [
+        (cast(Hypernetwork, own), part, every if place is None else place)
+        for own, part, place in by_architecture(writer, batch)
+    ]
+    written = _written([(own, read.mapped(partial(_at, place))) for own, _, place in groups])
+    # Rows of classes are made of features of the child and of what was read: its part of the gradient adds up.
     leaves = read.mapped(lambda t: t.detach().requires_grad_())
-    for own, part, place in by_architecture(writer, batch):
-        embedding = leaves if place is None else leaves.mapped(lambda t: t[place])  # noqa: B023
-        params = cast(Hypernetwork, own).write_from(embedding, part.condition)
-        score = objective(own.child, params, part)
+    reached: list[tuple[Tensor, Tensor | None]] = []
+    finite: list[Tensor] = []
+    for (own, part, place), params in zip(groups, written, strict=True):
+        own_leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        embedding = leaves.mapped(partial(_at, place))
+        whole = own.with_class_rows(own_leaves, embedding, part.condition)
+        score = objective(own.child, whole, part)
         keep = _finite(score)
-        if keep is not None:
-            if not len(keep):
-                continue
-            part, embedding = part.rows(keep), embedding.mapped(lambda t: t[keep])  # noqa: B023
-            params = cast(Hypernetwork, own).write_from(embedding, part.condition)
-            score = objective(own.child, params, part)
-        score.loss.sum().backward()
-        scores.append(Score(score.loss.detach(), score.metrics))
-    if not scores:
-        return Score(torch.zeros(0), {})
-    reached = [(a, b.grad) for a, b in read.pairs(leaves) if b.grad is not None]
-    torch.autograd.backward([a for a, _ in reached], [b for _, b in reached])
+        finite.append(place if keep is None else place[keep])
+        if keep is None:
+            score.loss.sum().backward()
+            scores.append(Score(score.loss.detach(), score.metrics))
+            reached += [(params[name], leaf.grad) for name, leaf in own_leaves.items()]
+    kept = torch.cat(finite)
+    if len(kept) < batch.tasks:
+        # As in one stage: what is not finite must not be part of what is differentiated.
+        writer.zero_grad(set_to_none=True)
+        if not len(kept):
+            return Score(torch.zeros(0), {})
+        return _each_architecture(writer, objective, batch.rows(kept.sort().values), kl_weight)
+    reached += [(a, b.grad) for a, b in read.pairs(leaves)]
+    there = [(a, b) for a, b in reached if b is not None and a.requires_grad]
+    torch.autograd.backward([a for a, _ in there], [b for _, b in there])
     counted = sum(len(score.loss) for score in scores)
     for parameter in writer.parameters():
         if parameter.grad is not None:
             parameter.grad /= counted
     return joined(scores)
+
+
+def _at(place: Tensor, value: Tensor) -> Tensor:
+    return value[place]
+
+
+def _written(parts: list[tuple[Hypernetwork, Embedding]]) -> list[dict[str, Tensor]]:
+    """What generators write of children of several architectures."""
+    first = parts[0][0].generator
+    if isinstance(first, Graph):
+        return first.together([(cast(Graph, own.generator), each) for own, each in parts])
+    return [own.generator(embedding) for own, embedding in parts]
 
 
 def joined(scores: list[Score]) -> Score:
