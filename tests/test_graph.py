@@ -170,6 +170,9 @@ def test_features_tell_how_often_strides_have_halved(of):
 def test_features_tell_the_narrowest_layer_on_the_way():
     graph = requested_graph(mlp(inputs=3, hidden=(16, 4, 8), outputs=2))
     layers = [i for i, each in enumerate(graph.operations) if each.kind == "linear"]
+    # Of what a layer makes and reads, by itself.
+    own = 2 / graph.features[layers][:, len(OPERATIONS) + 10 : len(OPERATIONS) + 12]
+    assert own.flatten().tolist() == pytest.approx([16, 3, 4, 16, 8, 4, 2, 8])
     before, after = (2 ** (4 * graph.features[layers, i]) for i in (-2, -1))
     # The last layer makes answers, as many as there are.
     assert before.tolist() == pytest.approx([16, 4, 4, 4])

@@ -212,7 +212,7 @@ def _each_architecture(
         writer.zero_grad(set_to_none=True)
         if not len(kept):
             return Score(torch.zeros(0), {})
-        return _each_architecture(writer, objective, batch.rows(kept.sort().values), kl_weight)
+        return _each_architecture(writer, objective, batch.rows(kept), kl_weight)
     reached += [(a, b.grad) for a, b in read.pairs(leaves)]
     there = [(a, b) for a, b in reached if b is not None and a.requires_grad]
     torch.autograd.backward([a for a, _ in there], [b for _, b in there])
