@@ -85,17 +85,19 @@ def written(
         "tasks": 8, "learning_rate": 3e-3, "warm_up": 100, "average": 0.99, "validate_every": 500,
         "validation_tasks": 60, "checkpoint_every": 500, "progress": False,
     }  # fmt: skip
+    own_settings = {**defaults, **settings}
+    return hypernetwork, trained_on(hypernetwork, own, place, seed, steps, own_settings)
+
+
+def trained_on(
+    hypernetwork: Hypernetwork, own: Any, place: Path, seed: int, steps: int, settings: Mapping[str, Any]
+) -> float:  # fmt: skip
+    """CPU-seconds of a training that goes on where it was."""
     there = place.exists() and bool(Checkpoints(place).steps())
     done = nw.train(
-        hypernetwork,
-        own,
-        folder=place,
-        resume=there,
-        steps=steps,
-        seed=seed,
-        **{**defaults, **settings},
+        hypernetwork, own, folder=place, resume=there, steps=steps, seed=seed, **settings
     )
-    return hypernetwork, done.cpu_seconds
+    return done.cpu_seconds
 
 
 def unseen(own: Sized, count: int = UNSEEN, most: Limits | None = None) -> list[Architecture]:

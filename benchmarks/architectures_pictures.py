@@ -19,11 +19,11 @@ from netwright.architectures import Architecture, ConvNet, Limits, Weighted, con
 from netwright.conditions import Architectures, Condition
 from netwright.hypernetwork import Hypernetwork
 from netwright.tasks import Sized
-from netwright.training import Checkpoints, make_hypernetwork
+from netwright.training import make_hypernetwork
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from architectures import family, quality, row
+from architectures import family, quality, row, trained_on
 from records import Row, write_rows
 from teacher import soft_labels
 
@@ -117,10 +117,12 @@ def task(folder: Path, seeds: int) -> list[Row]:
             "weight_decay": 0.05, "average": 0.998, "validate_every": 1_000, "validation_tasks": 60, "checkpoint_every": 500,
         }  # fmt: skip
         place = folder / f"all-{seed}"
-        spent["one for all"] += trained_on(one, sized, place, seed, 3 * ALONE, **settings)
+        spent["one for all"] += trained_on(
+            one, sized, place, seed, 3 * ALONE, {**SETTINGS, **settings}
+        )
         for name, child in children.items():
             single = make_hypernetwork(own.shape, seed=seed, child=child)
-            spent[name] += trained_on(single, own, folder / f"{name}-{seed}", seed, ALONE)
+            spent[name] += trained_on(single, own, folder / f"{name}-{seed}", seed, ALONE, SETTINGS)
             alone[name].append(nw.evaluate(single, own, tasks=600).metrics["accuracy"].value)
             found = nw.evaluate(Asking(one, child), own, tasks=600)
             whole[name].append(found.metrics["accuracy"].value)
@@ -135,23 +137,6 @@ def task(folder: Path, seeds: int) -> list[Row]:
         ends = (min(values), max(values))
         rows.append(row(f"arch-task-{name}", values, ends, "share", COMMAND.format("task"), note, n=600, cpu=spent["one for all"]))  # fmt: skip
     return rows
-
-
-def trained_on(
-    hypernetwork: Hypernetwork, own: Any, place: Path, seed: int, steps: int, **settings: Any
-) -> float:
-    """CPU-seconds of a training that goes on where it was."""
-    there = place.exists() and bool(Checkpoints(place).steps())
-    done = nw.train(
-        hypernetwork,
-        own,
-        folder=place,
-        resume=there,
-        steps=steps,
-        seed=seed,
-        **{**SETTINGS, **settings},
-    )
-    return done.cpu_seconds
 
 
 def main() -> None:
