@@ -24,7 +24,7 @@ from netwright.training import make_hypernetwork
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from architectures import (
+from measured_architectures import (
     family,
     quality,
     row,

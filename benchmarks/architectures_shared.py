@@ -27,8 +27,8 @@ from netwright.architectures import ConvNet
 from netwright.rng import stream
 
 sys.path.insert(0, str(Path(__file__).parent))
-from architectures import interval, row, score, tau_interval, trained_scores, unseen
 from architectures_pictures import conv_family
+from measured_architectures import interval, row, score, tau_interval, trained_scores, unseen
 from records import Row, write_rows
 
 STEPS, NETWORKS, PICTURES, RATE, KEPT = 14_000, 4, 32, 8e-3, 0.05

@@ -167,6 +167,18 @@ def test_features_tell_how_often_strides_have_halved(of):
     assert after.tolist() == [0, 1, 1, 2, 3, 3, 3, 3]
 
 
+def test_a_window_that_is_known_only_when_it_runs_has_no_stride():
+    class Whole(Halving):
+        """Pools over as much as there is."""
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.head(F.avg_pool2d(x, x.shape[2:]).flatten(1))
+
+    graph = graph_of(Whole())
+    assert [each.sizes[3] for each in graph.operations if each.kind == "pool"] == [1]
+
+
 def test_features_tell_the_narrowest_layer_on_the_way():
     graph = requested_graph(mlp(inputs=3, hidden=(16, 4, 8), outputs=2))
     layers = [i for i, each in enumerate(graph.operations) if each.kind == "linear"]

@@ -1,7 +1,7 @@
 """A child as a graph of operations: what a hypernetwork reads that writes networks of any architecture."""
 
 import operator
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import log2, prod
@@ -391,9 +391,10 @@ def sizes_of(shape: tuple[int, ...], stride: int = 1) -> tuple[int, int, int, in
     return (shape[0], shape[1], prod(shape[2:]), stride)
 
 
-def largest_stride(value: int | Sequence[int]) -> int:
-    """Of a layer's strides along height and width."""
-    return value if isinstance(value, int) else max(value, default=1)
+def largest_stride(value: Any) -> int:
+    """Of a layer's strides along height and width; 1 where they are known only once it runs."""
+    strides = value if isinstance(value, (tuple, list)) else (value,)
+    return max((n for n in strides if isinstance(n, int)), default=1)
 
 
 def pool_stride(node: fx.Node, kind: str) -> int:

@@ -17,6 +17,8 @@ from netwright.training import build_family, load_hypernetwork, make_hypernetwor
 from netwright.training.step import training_step
 
 SPACE = mlp_space(1, outputs=1, depth=(1, 2), width=(4, 16), activations=("relu", "tanh"))
+# An array of 364 TiB by its header, of no byte in truth.
+HUGE = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000, 10), }".ljust(117) + b"\n"  # fmt: skip
 SINE = {"name": "sine", "shots": 5, "queries": 8}
 SETTINGS = {
     "tasks": 6,
@@ -359,10 +361,16 @@ def test_a_hypernetwork_learns_from_soft_labels(tmp_path):
         (np.tile(np.float32([-1, 2, *[0] * 8]), (1079, 1)), "no probabilities"),
         (np.ones((1079, 10), np.int64), "hold int64"),
         (None, "cannot be read"),
+        (b"", "cannot be read"),
+        (b"PK\x03\x04junk", "cannot be read"),
+        (HUGE, "cannot be read"),
+        (np.array([{}], dtype=object), "cannot be read"),
     ],
 )
 def test_soft_labels_that_do_not_fit_are_said(tmp_path, made, said):
-    if made is not None:
+    if isinstance(made, bytes):
+        (tmp_path / "soft.npy").write_bytes(made)
+    elif made is not None:
         np.save(tmp_path / "soft.npy", made)
     with pytest.raises(DataError, match=said):
         DataSet(soft_labels=tmp_path / "soft.npy")

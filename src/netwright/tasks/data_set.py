@@ -131,14 +131,14 @@ def _soft_labels(path: Path, rows: int) -> torch.Tensor:
     """Probabilities [rows, 10] from a file."""
     wanted = f"expected probabilities of 10 classes for each of {rows:,} training rows, as `numpy.save` writes them"
     try:
-        found = np.load(path, allow_pickle=False)
+        # Mapped: a header that claims more than the file has is refused before anything is allocated.
+        found = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Soft labels {path} cannot be read ({type(error).__name__}), {wanted}."
         ) from None
-    if not isinstance(found, np.ndarray) or found.shape != (rows, 10) or found.dtype.kind != "f":
-        what = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else "no array"
-        raise DataError(f"Soft labels {path} hold {what}, {wanted}.")
+    if found.shape != (rows, 10) or found.dtype.kind != "f":
+        raise DataError(f"Soft labels {path} hold {found.dtype} {list(found.shape)}, {wanted}.")
     if not ((found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3)):
         raise DataError(
             f"Soft labels {path} are no probabilities, {wanted}. Apply a softmax to logits."

@@ -86,7 +86,8 @@ def load_weights(
     ):
         raise ArtifactError(
             f"The weights in {name} are of another hypernetwork, expected {len(own)} tensors of the "
-            "same names and shapes. Build it from the run record beside them."
+            "same names and shapes. Build it from the run record beside them; if it was, another version of "
+            "netwright wrote them: use that one, or train again."
         )
     hypernetwork.load_state_dict(tensors)
 

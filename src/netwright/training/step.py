@@ -185,7 +185,7 @@ def _each_architecture(
     wanted = batch.condition.architecture
     if isinstance(writer.generator, Graph) and wanted is not None:
         read = writer.generator.prepared(read, [requested_graph(each) for each in wanted.values])
-    every = torch.arange(batch.tasks, device=batch.query.x.device)
+    every = torch.arange(batch.tasks)
     groups = [
         (cast(Hypernetwork, own), part, every if place is None else place)
         for own, part, place in by_architecture(writer, batch)
@@ -201,7 +201,7 @@ def _each_architecture(
         whole = own.with_class_rows(own_leaves, embedding, part.condition)
         score = objective(own.child, whole, part)
         keep = _finite(score)
-        finite.append(place if keep is None else place[keep])
+        finite.append(place if keep is None else place[keep.to(place.device)])
         if keep is None:
             score.loss.sum().backward()
             scores.append(Score(score.loss.detach(), score.metrics))
