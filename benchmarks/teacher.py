@@ -1,5 +1,6 @@
 """What a large network says of Fashion-MNIST's training rows: soft labels that small ones are taught by."""
 
+import io
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from netwright.artifacts import write_file
 from netwright.tasks import DataSet
 
 EPOCHS, ROWS, RATE = 20, 64, 4e-3
@@ -42,7 +44,9 @@ def soft_labels(folder: Path, data: DataSet) -> Path:
     said = {split: _said(teacher, data.x[data.rows[split]]) for split in ("train", "validation")}
     right = said["validation"].argmax(dim=1) == data.y[data.rows["validation"]]
     print(f"teacher: {right.float().mean():.4f} of validation rows, {time.process_time() - started:.0f} CPU-s", flush=True)  # fmt: skip
-    np.save(path, said["train"].softmax(dim=1).numpy())
+    made = io.BytesIO()
+    np.save(made, said["train"].softmax(dim=1).numpy())
+    write_file(path, made.getvalue())
     return path
 
 
