@@ -61,9 +61,10 @@ def of_digits(space: SearchSpace = SPACE) -> Sized:
 def digits(folder: Path, seeds: int) -> list[Row]:
     """MLPs of unseen depth, width and activation for scikit-learn's digits."""
     own = of_digits()
-    return quality(
+    rows, _ = quality(
         "arch-digits", folder, own, seeds, STEPS, 600, UNSEEN, COMMAND.format("digits"), **SETTINGS
     )
+    return rows
 
 
 def pareto(folder: Path, seeds: int) -> list[Row]:

@@ -4,7 +4,7 @@
 
 Every block has one kernel of 32 x 32 x 5 x 5 by its place, of which a network takes the first channels and the middle positions; one bias and scale; the
 head is by depth. Networks of Fashion-MNIST are those of `architectures_pictures.py conv`, as many of them are met in as many steps, and what a block hands
-on begins as there. References that were trained already are read from the folder.
+on begins as there.
 
 Cai et al., Once-for-all, arXiv:1908.09791; Guo et al., Single path one-shot NAS, arXiv:1904.00420.
 """
@@ -24,10 +24,11 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from netwright.architectures import ConvNet
+from netwright.process import keep_freed_memory, keep_kernels
 from netwright.rng import stream
 
 sys.path.insert(0, str(Path(__file__).parent))
-from architectures_pictures import conv_family
+from architectures_pictures import REFERENCES, conv_family
 from measured_architectures import interval, row, score, tau_interval, trained_scores, unseen
 from records import Row, write_rows
 
@@ -119,10 +120,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
+    keep_kernels()
     args.folder.mkdir(parents=True, exist_ok=True)
     own = conv_family()
     wanted: Any = unseen(own, 40)
-    reference = trained_scores(args.folder, wanted, own.family, 1_500, 1, 3e-3).mean(axis=1)  # type: ignore[arg-type]
+    reference = trained_scores(REFERENCES, wanted, own.family, 1_500, 3, 3e-3).mean(axis=1)  # type: ignore[arg-type]
     means, taus, every, cpu = [], [], [], 0.0
     for seed in range(args.seeds):
         shared, spent = learn(seed, own)

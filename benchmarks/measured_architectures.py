@@ -147,6 +147,7 @@ def trained_scores(
     rate: float = 5e-3,
 ) -> np.ndarray:
     """Test accuracy of each architecture trained from scratch, [A, seeds]; kept in a file."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"trained-{steps}.json"
     have: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     found = np.zeros((len(wanted), seeds))
@@ -204,15 +205,23 @@ def quality(
     *,
     tries: int = 3,
     rate: float = 5e-3,
+    references: Path | None = None,
     **settings: Any,
-) -> list[Row]:
-    """Mean accuracy of written networks, and how their order agrees with that of trained ones."""
+) -> tuple[list[Row], np.ndarray]:
+    """Mean accuracy of written networks, and how their order agrees with that of trained ones.
+
+    Args:
+        references: Folder of the accuracies of trained networks; that of hypernetworks if not given.
+
+    Returns:
+        Rows, and the accuracy of each written network, [seeds, A].
+    """
     data: Any = own.family
     wanted = unseen(own, count)
-    started = time.process_time()
-    each = trained_scores(folder, wanted, data, scratch, tries, rate)
+    started, place = time.process_time(), references or folder
+    each = trained_scores(place, wanted, data, scratch, tries, rate)
     reference = each.mean(axis=1)
-    short = trained_scores(folder, wanted, data, 30, 1).mean(axis=1)
+    short = trained_scores(place, wanted, data, 30, 1).mean(axis=1)
     print(f"trained {reference.mean():.4f}, 30 steps {short.mean():.4f}, {time.process_time() - started:.0f} CPU-s", flush=True)  # fmt: skip
     means, taus, all_scores, cpu = [], [], [], 0.0
     for seed in range(seeds):
@@ -228,7 +237,8 @@ def quality(
     twice = f"two trainings of the same networks agree by {agree:.3f}, " if tries > 1 else ""
     note = f"{count} unseen architectures; trained from scratch ({scratch} steps, {tries} seeds) {reference.mean():.4f}, 30 steps of Adam {short.mean():.4f}"
     notes = f"with accuracy after training; {twice}30 steps of Adam by {float(kendalltau(short, reference)[0]):.3f}"
-    return [
+    rows = [
         row(f"{label}-accuracy", means, interval(mean), "share", command, note, n=count, cpu=cpu),
         row(f"{label}-tau", taus, tau_interval(mean, reference), "Kendall's tau", command, notes, n=count, cpu=cpu),
     ]  # fmt: skip
+    return rows, np.array(all_scores)

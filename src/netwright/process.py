@@ -7,6 +7,8 @@ from functools import cache
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEEP_ALL = 2**31 - 1
+# Each takes some 20 kB, where it is used.
+_KERNELS = 32_768
 # What this process was asked for: its allocator is set once and for all.
 _asked: set[str] = set()
 
@@ -46,6 +48,16 @@ def bound_spinning() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def keep_kernels() -> None:
+    """Let oneDNN keep the kernels of more shapes than 1,024; call before the first convolution.
+
+    It compiles a kernel for each shape of a convolution and for each of its gradients, and forgets the one unused for longest.
+    Training over networks of many architectures comes by a shape again only after thousands of others: it would compile
+    nearly each of them anew, in about the time that the convolutions take. What the user has set stays.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS))
 
 
 @cache

@@ -6,10 +6,11 @@ import sys
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr, never a traceback."""
-    from netwright.process import bound_spinning, keep_freed_memory
+    from netwright.process import bound_spinning, keep_freed_memory, keep_kernels
 
     bound_spinning()
     keep_freed_memory()
+    keep_kernels()
     # Each file adds its commands.
     from netwright.cli import app as _learning
     from netwright.cli import exports as _exporting

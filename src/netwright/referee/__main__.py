@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 
 from netwright.errors import NetwrightError
-from netwright.process import bound_spinning, keep_freed_memory
+from netwright.process import bound_spinning, keep_freed_memory, keep_kernels
 
 
 def main() -> int:
     """Run it and write its result."""
     bound_spinning()
     keep_freed_memory()
+    keep_kernels()
     import torch
 
     from netwright.referee.compare import experiment_in, run_here
