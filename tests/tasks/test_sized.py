@@ -12,6 +12,7 @@ from netwright.learners.catalogue import make_learner
 from netwright.objectives import OBJECTIVES
 from netwright.rng import stream
 from netwright.tasks import DataSet, Sine, Sized
+from netwright.tasks.base import TaskShape
 from netwright.tasks.sizes import by_architecture
 from netwright.training import build_family, load_hypernetwork, make_hypernetwork
 from netwright.training.step import training_step
@@ -275,6 +276,21 @@ def test_one_hypernetwork_learns_to_write_networks_of_sizes_that_it_never_saw():
     after = nw.evaluate(hypernetwork, own, tasks=10).metrics["accuracy"].value
     assert before < 0.3
     assert after > 0.6
+
+
+def test_convolutional_networks_of_fixed_classes_begin_as_suits_them_unless_asked_otherwise():
+    shape = TaskShape((1, 8, 8), 10, "fixed-classes", sources=("architecture",))
+    child = conv_space((1, 8, 8), outputs=10).smallest()
+    own = make_hypernetwork(shape, seed=0, child=child)
+    assert (own.conditioner.size, own.generator.identity, own.generator.mixtures) == (128, 1.0, 48)
+    asked = make_hypernetwork(shape, seed=0, child=child, size=16, identity=0.0)
+    assert (asked.conditioner.size, asked.generator.identity) == (16, 0.0)
+    assert asked.generator.mixtures == 48
+    named = make_hypernetwork(shape, seed=0, child=child, generator="graph")
+    assert named.generator.identity == 0.0
+    table = TaskShape((8,), 10, "fixed-classes", sources=("architecture",))
+    plain = make_hypernetwork(table, seed=0, child=mlp_space(8, outputs=10).smallest())
+    assert (plain.conditioner.size, plain.generator.identity) == (64, 0.0)
 
 
 def test_slots_learn_to_write_networks_of_widths_that_they_never_saw():

@@ -134,7 +134,12 @@ def train(
             "one: policy-gradient, analytic-gradient, evolution-strategies."
         ),
     ] = None,
-    size: Annotated[int, typer.Option(help="Width of the embedding.")] = 64,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Width of the embedding; by default 64, with --sizes conv 128 where classes are fixed."
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; part of what decides the bits.")] = 1,
     device: Device = "auto",
     data_root: DataRoot = None,

@@ -114,6 +114,19 @@ def default_generator(shape: TaskShape) -> str:
     return "layer-tokens" if len(shape.x) == 3 else "dense"
 
 
+def default_generator_options(shape: TaskShape) -> dict[str, Any]:
+    """Options of the default generator that suit the default child of a family's tasks."""
+    if "architecture" in shape.sources and len(shape.x) == 3 and shape.kind == "fixed-classes":
+        # Convolutional networks of any depth: what each layer hands on at the start keeps deep ones as good as shallow ones.
+        return {"mixtures": 48, "frequency": 1.0, "units": 32, "identity": 1.0}
+    return {}
+
+
+def default_size(shape: TaskShape) -> int:
+    """E, the width of tokens that suits a family's tasks."""
+    return 128 if default_generator_options(shape) else 64
+
+
 def default_head_is_anchor(shape: TaskShape) -> bool:
     """Whether rows of class heads are to be closed forms alone."""
     return "architecture" in shape.sources and shape.kind == "exchangeable-classes"
@@ -143,11 +156,13 @@ def make_hypernetwork(
     conditioner: Conditioner | None = None,
     generator: str | None = None,
     head: str | None = None,
-    size: int = 64,
+    size: int | None = None,
     encoder_channels: int | None = None,
     **generator_options: Any,
 ) -> Hypernetwork:
     """A hypernetwork for a family's tasks, its initial weights decided by `seed` alone.
+
+    What is not given is as `default_generator`, `default_generator_options` and `default_size` say.
 
     Where tasks ask for architectures and have classes of their own, class rows are the anchor's alone by default, in
     units of the features: learned ones would be of one width.
@@ -158,6 +173,9 @@ def make_hypernetwork(
     if head is None and default_head_is_anchor(shape):
         head = "anchor-only"
         generator_options.setdefault("anchor", "relative-prototype")
+    if generator is None:
+        generator_options = {**default_generator_options(shape), **generator_options}
+    size = default_size(shape) if size is None else size
     with seeded_weights(seed):
         return Hypernetwork(
             Child(child or default_child(shape)),
@@ -323,6 +341,8 @@ __all__ = [
     "default_child",
     "default_conditioner",
     "default_generator",
+    "default_generator_options",
+    "default_size",
     "default_training",
     "load_hypernetwork",
     "load_writer",
