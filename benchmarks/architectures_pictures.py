@@ -17,7 +17,7 @@ from scipy.stats import kendalltau
 from torch import Tensor
 
 import netwright as nw
-from netwright.architectures import Architecture, ConvNet, Limits, Uniform, Weighted, conv_space
+from netwright.architectures import Architecture, ConvNet, Limits, Weighted, conv_space
 from netwright.artifacts import write_file
 from netwright.conditions import Architectures, Condition
 from netwright.hypernetwork import Hypernetwork
@@ -121,9 +121,8 @@ class Asking(Writer):
 
 def task(folder: Path, seeds: int) -> list[Row]:
     """Omniglot, 5 ways, 1 shot: one hypernetwork for all sizes, beside one for each size."""
-    # Every width as often: where each doubling is, half of all layers have 7 channels or fewer, and wide networks fall behind.
     space = conv_space(
-        (1, 28, 28), classes=5, depth=(3, 4), channels=Uniform(4, 16), kernels=(3,), strides=(2,), skips=(False,),
+        (1, 28, 28), classes=5, depth=(3, 4), channels=(4, 16), kernels=(3,), strides=(2,), skips=(False,),
         norms=("group",), activations=("relu",),
     )  # fmt: skip
     tasks = {"name": "omniglot", "ways": 5, "shots": 1, "queries": 5, "jitter": 2}

@@ -1,13 +1,17 @@
 """Tasks that ask for networks of different architectures, from sampling to training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import netwright as nw
 from netwright.architectures import Limits, conv_space, mlp_space
+from netwright.conditioners import Architecture as ReadsArchitecture
 from netwright.conditions import Architectures
 from netwright.errors import ConditionError, DataError, RunError
+from netwright.hypernetwork import Hypernetwork
 from netwright.learners.catalogue import make_learner
 from netwright.objectives import OBJECTIVES
 from netwright.rng import stream
@@ -184,11 +188,21 @@ def same(a, b, kind):
     torch.testing.assert_close(a, b, **bounds)
 
 
+@pytest.fixture
+def double():
+    """Sums of parts far larger than what they add up to, to the last digits."""
+    usual = torch.get_default_dtype()
+    yield lambda: torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(usual)
+
+
 @pytest.mark.parametrize("make", [values, classes])
-def test_the_gradient_of_a_mixed_batch_is_the_mean_of_those_of_its_parts(make):
+def test_the_gradient_of_a_mixed_batch_is_the_mean_of_those_of_its_parts(make, double):
     own, hypernetwork = make()
     kind = own.shape.kind
-    batch = own.sample(stream(0, "x"), 6, "train")
+    batch = own.sample(stream(0, "x"), 6, "train").to(torch.float64)
+    hypernetwork.double()
+    double()
     assert len(batch.condition.architecture.groups()) > 1
     hypernetwork.conditioner.dropout = 0.0
     whole_result, whole = gradients(hypernetwork, batch, kind)
@@ -203,10 +217,10 @@ def test_the_gradient_of_a_mixed_batch_is_the_mean_of_those_of_its_parts(make):
         for name, parameter in hypernetwork.named_parameters():
             if parameter.grad is not None:
                 sums[name] = sums.get(name, 0) + parameter.grad / 6
-    assert whole_result.loss == pytest.approx(sum(losses) / 6, rel=1e-5)
+    assert whole_result.loss == pytest.approx(sum(losses) / 6, rel=1e-12)
     assert whole.keys() == sums.keys()
     for name, gradient in whole.items():
-        same(gradient, sums[name], kind)
+        torch.testing.assert_close(gradient, sums[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 @pytest.mark.parametrize("make", [values, classes])
@@ -291,6 +305,25 @@ def test_convolutional_networks_of_fixed_classes_begin_as_suits_them_unless_aske
     table = TaskShape((8,), 10, "fixed-classes", sources=("architecture",))
     plain = make_hypernetwork(table, seed=0, child=mlp_space(8, outputs=10).smallest())
     assert (plain.conditioner.size, plain.generator.identity) == (64, 0.0)
+
+
+def test_beside_examples_the_generator_alone_reads_what_is_asked_for():
+    own = family()
+    hypernetwork = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest())
+    first, second = (part for part in hypernetwork.record()["conditioner"])
+    assert (first["name"], second) == ("examples", {"name": "architecture", "size": 64, "depth": 0})
+    assert hypernetwork.record()["condition_dropout"] == 0
+    condition = own.sample(stream(0, "x"), 2, "test").condition
+    whole = hypernetwork.conditioner(condition)
+    alone = hypernetwork.conditioner(replace(condition, architecture=None))
+    assert torch.equal(whole.z, alone.z)
+    assert torch.equal(whole.tokens, alone.tokens)
+    assert Hypernetwork.from_record(hypernetwork.record()).record() == hypernetwork.record()
+    named = make_hypernetwork(own.shape, seed=0, child=SPACE.smallest(), generator="slots")
+    assert named.record()["conditioner"][1]["depth"] == 2
+    assert named.record()["condition_dropout"] == 0.25
+    with pytest.raises(RunError, match="`depth` is -1"):
+        ReadsArchitecture(depth=-1)
 
 
 def test_slots_learn_to_write_networks_of_widths_that_they_never_saw():

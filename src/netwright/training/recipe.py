@@ -16,6 +16,7 @@ from netwright.child import Child
 from netwright.conditioners import Architecture as ReadsArchitecture
 from netwright.conditioners import Compose, Conditioner, Context, Description, Examples
 from netwright.errors import ArtifactError, RunError
+from netwright.generators import GENERATORS
 from netwright.hypernetwork import Hypernetwork
 from netwright.learners.records import writer_from_record
 from netwright.rng import derive_seed
@@ -94,17 +95,28 @@ CONDITION_DROPOUT = 0.25
 
 
 def default_conditioner(
-    shape: TaskShape, *, size: int = 64, channels: int | None = None
+    shape: TaskShape, *, size: int = 64, channels: int | None = None, graph_is_read: bool = False
 ) -> Conditioner:
-    """What reads the conditions of a family's tasks: each kind, and any of them alone."""
+    """What reads the conditions of a family's tasks: each kind, and any of them alone.
+
+    Args:
+        shape: Of the tasks.
+        size: E, the width of the embedding.
+        channels: Of the encoder of examples.
+        graph_is_read: Whether the generator reads the requested graph itself: beside other kinds it is not read here then.
+    """
+    beside = graph_is_read and len(shape.sources) > 1
     makers: dict[str, Callable[[], Conditioner]] = {
         "context": lambda: Context(list(shape.context[0]), list(shape.context[1]), size=size),
         "examples": lambda: _examples(shape, size, channels),
         "description": lambda: Description(size=size),
-        "architecture": lambda: ReadsArchitecture(size=size),
+        "architecture": lambda: ReadsArchitecture(size=size, **({"depth": 0} if beside else {})),
     }
     parts = [makers[source]() for source in shape.sources]
-    return parts[0] if len(parts) == 1 else Compose(parts, dropout=CONDITION_DROPOUT)
+    several = sum(not part.optional for part in parts) > 1
+    return (
+        parts[0] if len(parts) == 1 else Compose(parts, dropout=CONDITION_DROPOUT if several else 0)
+    )
 
 
 def default_generator(shape: TaskShape) -> str:
@@ -176,11 +188,16 @@ def make_hypernetwork(
     if generator is None:
         generator_options = {**default_generator_options(shape), **generator_options}
     size = default_size(shape) if size is None else size
+    name = generator or default_generator(shape)
+    graph_is_read = name in GENERATORS and GENERATORS[name].reads_graph
     with seeded_weights(seed):
         return Hypernetwork(
             Child(child or default_child(shape)),
-            conditioner or default_conditioner(shape, size=size, channels=encoder_channels),
-            generator or default_generator(shape),
+            conditioner
+            or default_conditioner(
+                shape, size=size, channels=encoder_channels, graph_is_read=graph_is_read
+            ),
+            name,
             head=head,  # type: ignore[arg-type]
             **generator_options,
         )
