@@ -23,18 +23,21 @@ from netwright.conditions import Architectures, Condition
 from netwright.hypernetwork import Hypernetwork
 from netwright.process import keep_freed_memory, keep_kernels
 from netwright.tasks import Sized
-from netwright.training import make_hypernetwork
+from netwright.training import default_conditioner, make_hypernetwork, seeded_weights
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from measured_architectures import (
     family,
+    interval,
+    polished_scores,
     quality,
     row,
     tau_interval,
     trained_on,
     trained_scores,
     unseen,
+    written,
 )
 from records import RESULTS, Row, write_rows
 from teacher import soft_labels
@@ -89,15 +92,33 @@ def conv(folder: Path, seeds: int) -> list[Row]:
     )
     # 1,500 steps are too few for the worst of them: an order that is nearer to the last one.
     wanted = unseen(own, 40)
-    longer = trained_scores(REFERENCES, wanted, plain, 4_500, 2, 3e-3).mean(axis=1)
+    longer = trained_scores(REFERENCES, wanted, plain, 4_500, 1, 3e-3).mean(axis=1)
     short = trained_scores(REFERENCES, wanted, plain, 1_500, 3, 3e-3).mean(axis=1)
     taus = [float(kendalltau(each, longer)[0]) for each in found]
     note = (
-        f"with accuracy after training for 4,500 steps ({longer.mean():.4f}, mean of 2), with whose order that after 1,500 agrees by "
+        f"with accuracy after training for 4,500 steps ({longer.mean():.4f}, one training), with whose order that after 1,500 agrees by "
         f"{float(kendalltau(short, longer)[0]):.3f}"
     )
     ends = tau_interval(found.mean(axis=0), longer)
-    return [*rows, row("arch-conv-tau-4500", taus, ends, "Kendall's tau", command, note, n=40)]
+    rows.append(row("arch-conv-tau-4500", taus, ends, "Kendall's tau", command, note, n=40))
+    return [*rows, *polished(folder, own, seeds, short)]
+
+
+def polished(folder: Path, own: Sized, seeds: int, reference: np.ndarray) -> list[Row]:
+    """Written networks after 30 steps of training, and how their order agrees with the reference."""
+    data: Any = own.family
+    wanted, every = unseen(own, 40), []
+    for seed in range(seeds):
+        hypernetwork, _ = written(folder, seed, own, CONV_STEPS, **CONV)
+        every.append(polished_scores(hypernetwork, wanted, data, 30, 3e-3, "test"))
+    mean, command = np.mean(every, axis=0), COMMAND.format("conv")
+    means = [float(each.mean()) for each in every]
+    taus = [float(kendalltau(each, reference)[0]) for each in every]
+    note = "written, then 30 steps of Adam at a rate of 0.003"
+    return [
+        row("arch-conv-polished-accuracy", means, interval(mean), "share", command, note, n=40),
+        row("arch-conv-polished-tau", taus, tau_interval(mean, reference), "Kendall's tau", command, f"{note}; with accuracy after training", n=40),
+    ]  # fmt: skip
 
 
 class Asking(Writer):
@@ -140,9 +161,13 @@ def task(folder: Path, seeds: int) -> list[Row]:
     spent: dict[str, float] = {"one for all": 0.0, **dict.fromkeys(SIZES, 0.0)}
     own: Any = sized.family
     for seed in range(seeds):
+        with seeded_weights(seed):
+            # What is asked for is read beside examples as well: 82.1 % of validation tasks (mean of the three sizes), 81.3 without.
+            reads = default_conditioner(sized.shape, size=128)
         one = make_hypernetwork(
             sized.shape, seed=seed, child=children["32kb"], head="anchored", anchor="relative-prototype", size=128, mixtures=48,
             units=16,
+            conditioner=reads,
         )  # fmt: skip
         # As many steps as the three that write one size each have together.
         settings = {

@@ -166,6 +166,23 @@ def trained_scores(
     return found
 
 
+def polished_scores(
+    hypernetwork: Hypernetwork,
+    wanted: list[Architecture],
+    data: DataSet,
+    steps: int,
+    rate: float,
+    split: str,
+) -> np.ndarray:
+    """Accuracy of the network that is written for each architecture, after so many steps of training."""
+    found = []
+    for architecture in wanted:
+        condition = Condition(architecture=Architectures([architecture]))
+        network = hypernetwork.eval().generate(condition).network.requires_grad_()
+        found.append(score(trained(network, data, steps, 0, rate), data, split))
+    return np.array(found)
+
+
 def interval(values: np.ndarray) -> tuple[float, float]:
     """95 % of the bootstrap of a mean."""
     rng = np.random.default_rng(0)
