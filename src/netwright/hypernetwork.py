@@ -219,7 +219,10 @@ class Hypernetwork(Writer):
             self.generator.train(isinstance(self.generator, StochasticGenerator))
             devices = [x.device] if x.is_cuda else []
             with torch.enable_grad(), torch.random.fork_rng(devices=devices):
-                return measure_initialisation(self.child, self(condition), x, self)
+                otherwise = self.generator.starts_otherwise()
+                return measure_initialisation(
+                    self.child, self(condition), x, self, otherwise=otherwise
+                )
         finally:
             self.train(was_training)
 

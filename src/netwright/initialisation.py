@@ -1,6 +1,6 @@
 """What a new hypernetwork writes, beside what the child's own initialisation gives."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +28,8 @@ class TensorCheck:
         variance: Variance of the tensor that they make, over that of the child's own initialisation (or of its
             pretrained values); None for constants, which have none.
         dead: Share of its rows (output units) that no gradient reaches, over tasks.
-        judged: Whether the variance has to be near 1; rows of classes come from an anchor, and the variance of a
-            few numbers is chance.
+        judged: Whether the variance has to be near 1; rows of classes come from an anchor, the variance of a
+            few numbers is chance, and a generator may begin a layer otherwise on purpose.
         of_classes: Whether it has a row per class.
     """
 
@@ -107,7 +107,12 @@ class Initialisation:
 
 
 def measure_initialisation(
-    child: Child, params: Mapping[str, Tensor], x: Tensor, writer: nn.Module
+    child: Child,
+    params: Mapping[str, Tensor],
+    x: Tensor,
+    writer: nn.Module,
+    *,
+    otherwise: Collection[str] = (),
 ) -> Initialisation:
     """Compare what was written with the child's own initialisation.
 
@@ -116,6 +121,7 @@ def measure_initialisation(
         params: Params of T tasks, with the graph that leads to the writer.
         x: Inputs [T, N, *].
         writer: The hypernetwork.
+        otherwise: Names of tensors that are not meant to start with the variance of the child's own initialisation.
     """
     outputs = child(params, x)
     # A fixed probe in place of a loss: any gradient that can flow, flows.
@@ -149,7 +155,9 @@ def measure_initialisation(
                 child.template.get_parameter(_whole(spec.name, child)).numel(),
                 variances.get(spec.name),
                 dead.get(spec.name, 1.0),
-                judged=not spec.has_class_axis and spec.size >= _FEWEST,
+                judged=not spec.has_class_axis
+                and spec.size >= _FEWEST
+                and spec.name not in otherwise,
                 of_classes=spec.has_class_axis,
             )
             for spec in child.space.tensors

@@ -280,6 +280,13 @@ def test_kernels_hand_on_what_is_in_their_middle():
         passed = torch.nn.functional.conv2d(features, kernel, padding=kernel.shape[-1] // 2)
         torch.testing.assert_close(passed, features, rtol=1e-4, atol=1e-4)
     assert passing.child(more, x).shape == (1, 2, 4)
+    # A start that is meant is no problem of the start, and is shown.
+    start = passing.check_initialisation(asking(conv), x)
+    of = {tensor.name: tensor for tensor in start.tensors}
+    assert of["block2.conv.weight"].variance > 2
+    assert not of["block2.conv.weight"].judged
+    assert of["block1.conv.weight"].judged
+    assert not any("conv.weight" in problem for problem in start.problems)
 
 
 def test_fewer_units_are_enough_for_narrow_children_and_are_widened_for_wide_ones():

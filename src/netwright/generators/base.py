@@ -81,6 +81,10 @@ class WeightGenerator(nn.Module, ABC):
             RunError: If there is a reason.
         """
 
+    def starts_otherwise(self) -> frozenset[str]:
+        """Names of tensors that are not meant to start with the variance of the child's own initialisation; mostly none."""
+        return frozenset()
+
     def rescale(self, factor: float) -> None:
         """Multiply all corrections by a factor, before training.
 

@@ -20,7 +20,7 @@ from netwright.generators.base import (
     scale_of,
     unit_linear,
 )
-from netwright.generators.units import UNITS, balanced, widened
+from netwright.generators.units import UNITS, balanced, balanced_vectors, widened
 from netwright.graph import FEATURES, ChildGraph, chain_of
 from netwright.space import ParameterSpace, TensorSpec
 
@@ -129,7 +129,7 @@ class Graph(WeightGenerator):
         self.kernel = unit_linear(embedding_size, rank * SIDE * SIDE, 1.0)
         self.matrices = nn.Parameter(KEPT * balanced(mixtures, 1, units)[0])
         self.kernels = nn.Parameter(KEPT * balanced(mixtures, SIDE * SIDE, units).movedim(0, -1))
-        self.vectors = nn.Parameter(KEPT * balanced(mixtures, 1, units)[0, :, :, 0])
+        self.vectors = nn.Parameter(KEPT * balanced_vectors(mixtures, units))
         self._lay_out(space, chain_of(space) if graph is None else graph)
 
     def options(self) -> dict[str, Any]:
@@ -160,6 +160,16 @@ class Graph(WeightGenerator):
                 f"The child has {unseen}, which this hypernetwork never saw in training, expected operations that it "
                 "saw. Ask for a child without, or train with such children."
             )
+
+    def starts_otherwise(self) -> frozenset[str]:
+        """Those that hand on what they read: the 1 in the middle of a kernel is more than all that is drawn beside it."""
+        if not self.identity:
+            return frozenset()
+        return frozenset(
+            spec.name
+            for spec, passes in zip(self.space.tensors, self.passes, strict=True)
+            if passes
+        )
 
     def for_space(self, space: ParameterSpace) -> "Graph":
         """As `for_graph`, of layers one after the other."""

@@ -45,6 +45,18 @@ def balanced(mixtures: int, count: int, units: int = UNITS) -> Tensor:
     return whole[..., :units, :units]
 
 
+def balanced_vectors(mixtures: int, units: int = UNITS) -> Tensor:
+    """Random vectors whose mixtures have one variance, [mixtures, units].
+
+    As `balanced`, along one axis: of every `mixtures` numbers that follow each other, mixtures whose shares have length 1 have mean
+    square 1.
+    """
+    parts = ceil(units / mixtures)
+    drawn: Tensor = torch.linalg.qr(torch.randn(parts, mixtures, mixtures)).Q * mixtures**0.5
+    drawn = drawn * torch.randn(parts, 1, mixtures).sign()
+    return drawn.permute(2, 0, 1).flatten(1)[:, :units]
+
+
 def mixtures(count: int, units: int) -> Tensor:
     """Rows of length 1, [count, units]: a longer list begins with the shorter one."""
     drawn = np.random.default_rng(0).standard_normal((count, units), dtype=np.float32)
@@ -52,4 +64,4 @@ def mixtures(count: int, units: int) -> Tensor:
     return torch.from_numpy(drawn)
 
 
-__all__ = ["UNITS", "balanced", "mixtures", "widened"]
+__all__ = ["UNITS", "balanced", "balanced_vectors", "mixtures", "widened"]
