@@ -9,7 +9,7 @@ from designs import PICTURES, SPACE, digits, rows
 from torch.nn import functional as F
 
 import netwright as nw
-from netwright.architectures import Limits, SearchSpace, mlp_space
+from netwright.architectures import Limits, SearchSpace, conv_space, mlp_space
 from netwright.conditions import Architectures, Condition, ExampleSet
 from netwright.errors import ArtifactError, ConditionError, NetwrightError, RunError
 from netwright.search import METHODS, Tried, design, latency_ms
@@ -285,6 +285,17 @@ def test_what_cannot_be_searched_is_refused_in_one_line(
     with pytest.raises(kind, match=message) as error:
         design(hypernetwork, **asked)
     assert "\n" not in str(error.value)
+
+
+def test_operations_that_training_never_had_are_refused_where_the_generator_alone_reads_them(
+    few_shot,
+):
+    assert few_shot.conditioner.parts[1].depth == 0
+    space = conv_space((1, 12, 12), classes=5, channels=(4, 6), kernels=(3,), activations=("silu",))
+    tried = []
+    with pytest.raises(RunError, match=r"'silu'\], which this hypernetwork never saw"):
+        design(few_shot, space, support(), candidates=2, say=tried.append)
+    assert not tried
 
 
 def test_hypernetworks_of_one_architecture_are_refused(validation):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from servers import condition, served
 
+from netwright.graph import OPERATIONS
 from netwright.serving.conditions import asked_of
 from netwright.serving.generation import GenerationJob, NetworkWriter
 from netwright.serving.limits import ServerLimits
@@ -89,3 +90,15 @@ def test_a_pass_writes_no_more_than_it_may(monkeypatch, bytes_):
     )
     writer.write([GenerationJob(asked("letters", condition(i))) for i in range(5)])
     assert max(passes) == max(1, bytes_ // (4 * 115))
+
+
+def test_operations_that_training_never_had_are_refused_where_the_generator_alone_reads_them():
+    own = served()["sizes"]
+    generator = own.hypernetwork.generator
+    generator.encoder.seen |= (generator.graph.features[:, : len(OPERATIONS)] > 0).any(dim=0)
+    bodies = [{**condition(), "architecture": {"hidden": [4], **more}} for more in ({}, {"activation": "gelu"})]  # fmt: skip
+    jobs = [GenerationJob(asked_of(own, body, None, LIMITS)) for body in bodies]
+    served_, refused = NetworkWriter().write(jobs)
+    assert served_.network is not None
+    assert isinstance(refused, RequestError)
+    assert "does not fit what this hypernetwork was trained with" in str(refused)

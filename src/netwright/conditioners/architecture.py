@@ -21,7 +21,7 @@ class Architecture(Conditioner):
     Args:
         size: E, the width of the embedding.
         depth: Number of attention blocks over operations. 0: nothing is read here, beside other conditioners and for a generator
-            that reads the graph itself; there a second reading costs a tenth of a step and brought nothing.
+            that reads the graph itself; there a second reading costs a tenth of a step or more, and did not show to be better.
 
     Raises:
         RunError: If `depth` is below 0.

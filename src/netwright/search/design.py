@@ -193,7 +193,8 @@ class _Writable:
             self.hypernetwork.conditioner.check(
                 Condition(architecture=Architectures([architecture]))
             )
-            self.hypernetwork.for_architecture(architecture)
+            # Either of the two may be what reads graphs.
+            self.hypernetwork.for_architecture(architecture).generator.check()
         except NetwrightError as error:
             self.reason = error
             return False

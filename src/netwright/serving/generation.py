@@ -89,6 +89,7 @@ class NetworkWriter:
         condition.check()
         # Here and not where requests are read: looking at an architecture traces it, which no other thread may see.
         hypernetwork.conditioner.check(condition)
+        hypernetwork.generator.check()
         params = hypernetwork(condition)
         milliseconds = 1000 * (time.perf_counter() - started)
         finite = torch.stack([v.isfinite().flatten(1).all(dim=1) for v in params.values()])
