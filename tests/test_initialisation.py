@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -127,6 +128,46 @@ def test_variance_that_is_off_is_named(rng):
     assert 8 < variance_named(found) < 10
     assert "times the variance of the child's own initialisation, expected 0.5 to 2.0" in found
     assert "outputs start with" in found
+
+
+def graph_hypernetwork(hidden=(40, 40)):
+    child = nw.Child(nw.architectures.mlp(inputs=3, hidden=hidden, outputs=12))
+    return nw.Hypernetwork(child, make_conditioner("examples"), "graph")
+
+
+def test_a_start_that_is_drawn_anew_is_compared_with_what_such_draws_are_like(rng):
+    hypernetwork = graph_hypernetwork()
+    with torch.no_grad():
+        # The child as it is says nothing of them: theirs are not its numbers.
+        for parameter in hypernetwork.child.template.parameters():
+            parameter *= 3
+    assert not problems_of(hypernetwork, rng)
+    with torch.no_grad():
+        hypernetwork.generator.gain.bias.fill_(1.1)
+    found = problems_of(hypernetwork, rng)
+    assert 7 < variance_named(found) < 11
+    assert "outputs start with" in found
+
+
+def test_rows_without_gradient_are_no_fault_of_a_start_that_has_no_more_of_them_than_others(rng):
+    # Ten layers of five units: about half of the units of the last ones are 0 for all inputs, however they are drawn.
+    start = graph_hypernetwork((5,) * 10).check_initialisation(
+        make_condition(4, rng, "examples"), torch.randn(4, 16, 3, generator=rng)
+    )
+    usual = {tensor.name: tensor.usual_dead for tensor in start.tensors}
+    assert usual["linear1.weight"] < usual["linear9.weight"]
+    assert usual["linear9.weight"] > 0.3
+    few = start.tensors[0]
+    assert not replace_dead(start, dead=0.6, usual_dead=0.4).problems
+    assert (
+        f"60% of the rows of `{few.name}`"
+        in replace_dead(start, dead=0.6, usual_dead=0.2).problems[0]
+    )
+
+
+def replace_dead(start, **shares):
+    """The first tensor alone, with such shares of rows without gradient."""
+    return replace(start, tensors=(replace(start.tensors[0], **shares),), output=1.0)
 
 
 def test_a_child_without_base_is_found_wanting(rng):

@@ -219,9 +219,13 @@ class Hypernetwork(Writer):
             self.generator.train(isinstance(self.generator, StochasticGenerator))
             devices = [x.device] if x.is_cuda else []
             with torch.enable_grad(), torch.random.fork_rng(devices=devices):
-                otherwise = self.generator.starts_otherwise()
                 return measure_initialisation(
-                    self.child, self(condition), x, self, otherwise=otherwise
+                    self.child,
+                    self(condition),
+                    x,
+                    self,
+                    otherwise=self.generator.starts_otherwise(),
+                    drawn=self.generator.draws_start,
                 )
         finally:
             self.train(was_training)

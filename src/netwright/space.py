@@ -182,6 +182,7 @@ class ParameterSpace:
         return tasks
 
 
+@torch.no_grad()
 def initial_stds(module: nn.Module, draws: int = 4) -> dict[str, float]:
     """Standard deviation per parameter under the module's own initialisation.
 
@@ -190,18 +191,25 @@ def initial_stds(module: nn.Module, draws: int = 4) -> dict[str, float]:
     """
     module = copy.deepcopy(module)
     variances: dict[str, list[float]] = {name: [] for name, _ in module.named_parameters()}
-    with torch.random.fork_rng(), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a layer without elements warns at each initialisation
+    with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(draws):
-            for part in module.modules():
-                reset = getattr(part, "reset_parameters", None)
-                if callable(reset):
-                    reset()
+            initialise(module)
             for name, parameter in module.named_parameters():
                 many = parameter.numel() > 1
                 variances[name].append(float(parameter.var(correction=0)) if many else 0.0)
     return {name: (sum(values) / draws) ** 0.5 for name, values in variances.items()}
+
+
+@torch.no_grad()
+def initialise(module: nn.Module) -> None:
+    """Initialise all layers afresh, in place; one that cannot be stays as it is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a layer without elements warns at each initialisation
+        for part in module.modules():
+            reset = getattr(part, "reset_parameters", None)
+            if callable(reset):
+                reset()
 
 
 _NORMS = (

@@ -57,6 +57,9 @@ class WeightGenerator(nn.Module, ABC):
     reads_graph: ClassVar[bool] = False
     """Whether it is told the graph of the child, as the option `graph`."""
 
+    draws_start: ClassVar[bool] = False
+    """Whether theta_0 is a draw of its own, and not the values of `base`."""
+
     def __init__(self, space: ParameterSpace, embedding_size: int) -> None:
         super().__init__()
         self.space = space

@@ -73,6 +73,7 @@ class Graph(WeightGenerator):
     """
 
     reads_graph: ClassVar[bool] = True
+    draws_start: ClassVar[bool] = True
 
     def __init__(
         self,
