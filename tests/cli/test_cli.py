@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 import netwright as nw
 from netwright import cli
 from netwright.cli.inputs import conditions_of
+from netwright.cli.output import print_table
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -461,3 +462,9 @@ def test_noise_of_many_networks_is_read_from_arrays(tmp_path):
     np.savez(tmp_path / "many.npz", context=np.zeros((3, 1)), noise=noise)
     condition, _ = conditions_of(tmp_path / "many.npz", None, None)
     assert torch.equal(condition.noise, torch.from_numpy(noise))
+
+
+def test_a_table_in_a_file_is_not_cut(capsys):
+    print_table("wide", ["name", "value"], [["x" * 70, "y" * 70], ["a", "b"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("x" * 70 in line and "y" * 70 in line for line in lines) == 1

@@ -400,6 +400,17 @@ def test_a_hypernetwork_learns_from_soft_labels(tmp_path):
     assert done.best_value > 0.6
 
 
+def test_a_run_goes_on_with_the_soft_labels_that_it_began_with(tmp_path):
+    path = tmp_path / "soft.npy"
+    np.save(path, np.full((1079, 10), 0.1, np.float32))
+    record = DataSet(soft_labels=path).record()
+    assert build_family({"name": "data-set", **record}).record() == record
+    np.save(path, np.eye(10, dtype=np.float32)[np.zeros(1079, int)])
+    with pytest.raises(DataError, match="have sha256 .*, expected .* as recorded. Put back"):
+        build_family({"name": "data-set", **record})
+    assert DataSet(soft_labels=path).record() != record
+
+
 @pytest.mark.parametrize(
     ("made", "said"),
     [

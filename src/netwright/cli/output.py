@@ -7,6 +7,9 @@ from typing import Any
 
 from netwright.errors import RunError
 
+# Characters of a table's row in a file.
+_WIDEST = 10_000
+
 
 def json_text(value: Any) -> str:
     """Indented JSON; NaN, which is not JSON, becomes null."""
@@ -19,7 +22,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout, as wide as the terminal allows."""
+    """A table on stdout, as wide as the terminal allows; in a file or a pipe nothing is cut."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -31,7 +34,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDEST)
+        console.width = max(80, console.measure(table).maximum)
+    console.print(table)
 
 
 def next_folder(name: str, root: Path = Path("runs")) -> Path:

@@ -12,7 +12,7 @@ import torch
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import DataError, MissingExtraError
 from netwright.tasks.base import SPLITS, Split, TaskBatch, TaskFamily, TaskShape, check_split
-from netwright.tasks.data import find_folder
+from netwright.tasks.data import find_folder, sha256_of
 
 Name = Literal["digits", "fashion-mnist"]
 DATA_SETS: tuple[str, ...] = get_args(Name)
@@ -42,10 +42,12 @@ class DataSet(TaskFamily):
             `digits`, which are few and would be learned by heart, and none for larger sets.
         soft_labels: File (.npy) with what a teacher says of the training rows, in the order of `rows["train"]`: a probability for
             each class, [rows, C]. Training tasks then ask for these and not for the classes; validation and test stay as they are.
+        soft_labels_sha256: What these are known to hold, as the family's record says: a run goes on with the labels that it began with.
         data_root: Folder with the data sets.
 
     Raises:
-        DataError: If the data set is unknown or not there, a number is out of range, or soft labels do not fit the rows.
+        DataError: If the data set is unknown or not there, a number is out of range, or soft labels do not fit the rows or are others
+            than those known.
         MissingExtraError: If digits are asked for and scikit-learn is not installed.
     """
 
@@ -57,6 +59,7 @@ class DataSet(TaskFamily):
         most: int = 2_000,
         noise: float | None = None,
         soft_labels: str | Path | None = None,
+        soft_labels_sha256: str | None = None,
         data_root: str | Path | None = None,
     ) -> None:
         if data not in DATA_SETS:
@@ -87,12 +90,20 @@ class DataSet(TaskFamily):
             split: np.flatnonzero(place == i) for i, split in enumerate(SPLITS)
         }
         self.soft_labels = None if soft_labels is None else str(soft_labels)
+        self.soft_labels_sha256 = soft_labels_sha256
         self._soft = None
         if self.soft_labels is not None:
             # Of all rows, so that a row's number finds them; only training rows have any.
             self._soft = torch.zeros(len(y), 10)
             train = torch.from_numpy(self.rows["train"])
-            self._soft[train] = _soft_labels(Path(self.soft_labels), len(train))
+            said = _soft_labels(Path(self.soft_labels), len(train))
+            self.soft_labels_sha256 = sha256_of(said)
+            if soft_labels_sha256 not in (None, self.soft_labels_sha256):
+                raise DataError(
+                    f"Soft labels {self.soft_labels} have sha256 {self.soft_labels_sha256[:16]}..., expected "
+                    f"{str(soft_labels_sha256)[:16]}... as recorded. Put back the file, or begin a new run."
+                )
+            self._soft[train] = torch.from_numpy(said)
         self.shape = TaskShape(tuple(x.shape[1:]), 10, "fixed-classes", labels=labels, sources=())
 
     def sample(self, rng: np.random.Generator, tasks: int, split: Split) -> TaskBatch:
@@ -124,10 +135,16 @@ class DataSet(TaskFamily):
         """The JSON-able options that build this family again."""
         own = {"data": self.data, "queries": self.queries, "most": self.most, "noise": self.noise}
         # Left out where there are none, as in records of earlier versions.
-        return own if self.soft_labels is None else {**own, "soft_labels": self.soft_labels}
+        if self.soft_labels is None:
+            return own
+        return {
+            **own,
+            "soft_labels": self.soft_labels,
+            "soft_labels_sha256": self.soft_labels_sha256,
+        }
 
 
-def _soft_labels(path: Path, rows: int) -> torch.Tensor:
+def _soft_labels(path: Path, rows: int) -> np.ndarray:
     """Probabilities [rows, 10] from a file."""
     wanted = f"expected probabilities of 10 classes for each of {rows:,} training rows, as `numpy.save` writes them"
     try:
@@ -143,7 +160,7 @@ def _soft_labels(path: Path, rows: int) -> torch.Tensor:
         raise DataError(
             f"Soft labels {path} are no probabilities, {wanted}. Apply a softmax to logits."
         )
-    return torch.from_numpy(found.astype(np.float32))
+    return found.astype(np.float32)
 
 
 @cache
