@@ -3,8 +3,8 @@
     python benchmarks/architectures_shared.py --folder runs/arch-conv
 
 Every block has one kernel of 32 x 32 x 5 x 5 by its place, of which a network takes the first channels and the middle positions; one bias and scale; the
-head is by depth. Networks of Fashion-MNIST are those of `architectures_pictures.py conv`, as many of them are met in as many steps, and what a block hands
-on begins as there.
+head is by depth. Networks of Fashion-MNIST are those of `architectures_pictures.py conv`, as many of them are met in as many steps, with the same soft
+labels, and what a block hands on begins as there.
 
 Cai et al., Once-for-all, arXiv:1908.09791; Guo et al., Single path one-shot NAS, arXiv:1904.00420.
 """
@@ -28,11 +28,12 @@ from netwright.process import keep_freed_memory, keep_kernels
 from netwright.rng import stream
 
 sys.path.insert(0, str(Path(__file__).parent))
-from architectures_pictures import REFERENCES, conv_family
+from architectures_pictures import CONV_STEPS, REFERENCES, conv_family
 from measured_architectures import interval, row, score, tau_interval, trained_scores, unseen
 from records import Row, write_rows
+from teacher import soft_labels
 
-STEPS, NETWORKS, PICTURES, RATE, KEPT = 14_000, 4, 32, 8e-3, 0.05
+STEPS, NETWORKS, RATE, KEPT = CONV_STEPS, 4, 8e-3, 0.05
 WIDEST, SIDE, DEEPEST = 32, 5, 6
 COMMAND = "python benchmarks/architectures_shared.py --folder runs/arch-conv"
 
@@ -84,12 +85,12 @@ class Shared(nn.Module):
 def learn(seed: int, own: Any) -> tuple[Shared, float]:
     """Train on as many networks and pictures as the hypernetwork has; CPU-seconds of it."""
     torch.manual_seed(seed)
-    rng, data = stream(seed, "shared"), own.family
+    rng = stream(seed, "shared")
     shared = Shared()
     average = {name: value.detach().clone() for name, value in shared.named_parameters()}
     optimiser = torch.optim.AdamW(shared.parameters(), lr=RATE, fused=True)
     modules: dict[ConvNet, nn.Module] = {}
-    rows, started = data.rows["train"], time.process_time()
+    started = time.process_time()
     for step in range(STEPS):
         for group in optimiser.param_groups:
             group["lr"] = (
@@ -97,12 +98,12 @@ def learn(seed: int, own: Any) -> tuple[Shared, float]:
             )
         optimiser.zero_grad()
         for _ in range(NETWORKS):
-            wanted = own.sample(rng, 1, "train").condition.architecture.values[0]
+            drawn = own.sample(rng, 1, "train")
+            wanted = drawn.condition.architecture.values[0]
             if wanted not in modules:
                 modules[wanted] = wanted.build()
-            chosen = rows[rng.integers(len(rows), size=PICTURES)]
-            out = functional_call(modules[wanted], shared(wanted), (data.x[chosen],))
-            (F.cross_entropy(out, data.y[chosen]) / NETWORKS).backward()  # type: ignore[no-untyped-call]
+            out = functional_call(modules[wanted], shared(wanted), (drawn.query.x[0],))
+            (F.cross_entropy(out, drawn.query.y[0]) / NETWORKS).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(shared.parameters(), 1.0)
         optimiser.step()
         for name, value in shared.named_parameters():
@@ -123,9 +124,10 @@ def main() -> None:
     keep_freed_memory()
     keep_kernels()
     args.folder.mkdir(parents=True, exist_ok=True)
-    own = conv_family()
+    plain: Any = conv_family().family
+    own = conv_family(soft_labels(args.folder, plain))
     wanted: Any = unseen(own, 40)
-    reference = trained_scores(REFERENCES, wanted, own.family, 1_500, 3, 3e-3).mean(axis=1)  # type: ignore[arg-type]
+    reference = trained_scores(REFERENCES, wanted, plain, 4_500, 2, 3e-3).mean(axis=1)
     means, taus, every, cpu = [], [], [], 0.0
     for seed in range(args.seeds):
         shared, spent = learn(seed, own)
