@@ -165,7 +165,7 @@ def task(folder: Path, seeds: int) -> list[Row]:
             # What is asked for is read beside examples as well: 82.1 % of validation tasks (mean of the three sizes), 81.3 without.
             reads = default_conditioner(sized.shape, size=128)
         one = make_hypernetwork(
-            sized.shape, seed=seed, child=children["32kb"], head="anchored", anchor="relative-prototype", size=128, mixtures=48,
+            sized.shape, seed=seed, child=children["32kb"], head="anchored", anchor="relative-prototype", size=128, mixtures=128,
             units=16,
             conditioner=reads,
         )  # fmt: skip
