@@ -101,7 +101,17 @@ def conv(folder: Path, seeds: int) -> list[Row]:
     )
     ends = tau_interval(found.mean(axis=0), short)
     rows.append(row("arch-conv-tau-1500", taus, ends, "Kendall's tau", command, note, n=40))
-    return [*rows, *polished(folder, own, seeds, long)]
+    return [*rows, by_parameters(wanted, long), *polished(folder, own, seeds, long)]
+
+
+def by_parameters(wanted: list[Architecture], reference: np.ndarray) -> Row:
+    """What their number of parameters alone says of the order of networks."""
+    counts = np.array([float(architecture.cost.parameters) for architecture in wanted])
+    tau, ends = float(kendalltau(counts, reference)[0]), tau_interval(counts, reference)
+    note = "number of parameters, with accuracy after training for 4,500 steps; no hypernetwork"
+    return row(
+        "arch-conv-tau-parameters", [tau], ends, "Kendall's tau", COMMAND.format("conv"), note, n=40
+    )
 
 
 def polished(folder: Path, own: Sized, seeds: int, reference: np.ndarray) -> list[Row]:

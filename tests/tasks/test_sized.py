@@ -409,6 +409,8 @@ def test_a_run_goes_on_with_the_soft_labels_that_it_began_with(tmp_path):
     with pytest.raises(DataError, match="have sha256 .*, expected .* as recorded. Put back"):
         build_family({"name": "data-set", **record})
     assert DataSet(soft_labels=path).record() != record
+    with pytest.raises(DataError, match="expected both or neither"):
+        DataSet(soft_labels_sha256=record["soft_labels_sha256"])
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,10 @@ class DataSet(TaskFamily):
         self.rows: dict[Split, np.ndarray] = {
             split: np.flatnonzero(place == i) for i, split in enumerate(SPLITS)
         }
+        if soft_labels is None and soft_labels_sha256 is not None:
+            raise DataError(
+                "`soft_labels_sha256` is given and no `soft_labels`, expected both or neither. Name their file."
+            )
         self.soft_labels = None if soft_labels is None else str(soft_labels)
         self.soft_labels_sha256 = soft_labels_sha256
         self._soft = None
