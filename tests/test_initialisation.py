@@ -213,12 +213,32 @@ def test_training_says_that_the_start_is_bad(caplog):
     with caplog.at_level(logging.WARNING):
         nw.train(hypernetwork, tasks, **settings)
     assert not caplog.records
-    with torch.no_grad():
-        for head in hypernetwork.generator.heads:
-            head.base *= 4
+    hypernetwork = nw.make_hypernetwork(tasks.shape, seed=0)
+    _four_times(hypernetwork)
     with caplog.at_level(logging.WARNING):
         nw.train(hypernetwork, tasks, **settings)
     assert "initialisation: `linear1.weight` starts with" in caplog.text
+
+
+def test_a_trained_hypernetwork_that_is_trained_on_is_not_told_that_its_start_is_bad(
+    caplog, tmp_path
+):
+    tasks = nw.tasks.Sine()
+    hypernetwork = nw.make_hypernetwork(tasks.shape, seed=0)
+    settings = {"steps": 1, "tasks": 2, "validation_tasks": 2, "progress": False}
+    nw.train(hypernetwork, tasks, **settings)
+    _four_times(hypernetwork)
+    hypernetwork.save_pretrained(tmp_path / "trained")
+    for each in (hypernetwork, nw.Hypernetwork.from_pretrained(tmp_path / "trained")):
+        with caplog.at_level(logging.WARNING):
+            nw.train(each, tasks, **settings)
+    assert not caplog.records
+
+
+def _four_times(hypernetwork):
+    with torch.no_grad():
+        for head in hypernetwork.generator.heads:
+            head.base *= 4
 
 
 def test_the_default_hypernetwork_of_every_kind_of_tasks_starts_without_a_warning(caplog):

@@ -27,7 +27,6 @@ from netwright.generators import (
     WeightGenerator,
     Written,
 )
-from netwright.generators.base import INITIAL_DELTA
 from netwright.initialisation import Initialisation, measure_initialisation
 from netwright.lora import LoraAdapter, lora_adapter
 from netwright.sampling import check_single, draw_ensemble
@@ -107,7 +106,7 @@ class Hypernetwork(Writer):
         except TypeError as error:
             raise RunError(f"{generator.__name__} cannot take these options: {error}.") from None
         if initialisation == "hyperfan":
-            self.generator.rescale(1 / INITIAL_DELTA)
+            self.generator.rescale(1 / self.generator.correction)
         if anchor not in ANCHORS:
             raise RunError(f"Anchor {anchor!r} is not known, expected one of {list(ANCHORS)}.")
         self.head, self.anchor_name = _head_of(child, head), anchor

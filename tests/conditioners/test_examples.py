@@ -1,6 +1,7 @@
 """Support sets as users have them: rows without label, rows that are sequences, thousands of rows."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import netwright as nw
 from netwright.attention import InducedSetBlock
 from netwright.conditioners import Examples, encoders
+from netwright.conditioners.standardise import Standardise
 from netwright.errors import ConditionError, RunError, ShapeError
 from netwright.training import default_child, default_conditioner
+from netwright.training.checkpoints import Checkpoints
 from netwright.training.step import training_step
 
 LABELS = ("exchangeable-classes", "fixed-classes", "values")
@@ -394,7 +397,7 @@ def test_a_reader_without_the_newer_options_is_what_it_was():
     expected = [0.95286, 0.35046, -0.60141, -0.06167, -2.17557, 1.24588, -0.16518, 0.45462]
     z = read(reader, nw.ExampleSet.of(x, y)).z
     torch.testing.assert_close(z, torch.tensor([expected]), atol=1e-4, rtol=0)
-    newer = {"unlabelled", "inducing"}
+    newer = {"unlabelled", "inducing", "standardise"}
     older = {name: value for name, value in reader.options().items() if name not in newer}
     again = Examples(**older)
     again.load_state_dict(reader.state_dict())
@@ -412,3 +415,101 @@ def test_newer_options_come_back_from_a_record(labels, kind, rng):
     again.load_state_dict(hypernetwork.state_dict())
     examples = make_set(labels, rng, kind=kind)
     assert_same(read(again.conditioner, examples), read(reader, examples), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("labels", LABELS[:2])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_what_all_examples_have_in_common_does_not_hide_tasks(labels, kind, rng):
+    def likeness(**options):
+        torch.manual_seed(0)
+        outputs = None if labels == "exchangeable-classes" else 3
+        reader = Examples(
+            SHAPES[kind], size=SIZE, outputs=outputs, labels=labels, channels=8, **options
+        )
+        # Inputs that differ by little, as pictures do.
+        examples = make_set(labels, rng, kind=kind, tasks=8, unlabelled=0)
+        z = read(reader, replace(examples, x=3 + 0.1 * examples.x)).z.detach()
+        return float((z - z.mean(dim=0)).std() / z.std())
+
+    assert likeness(standardise=True) > 3 * likeness()
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_in_use_tasks_are_read_alone_by_what_training_found(labels, rng):
+    reader = make_reader(labels, rng, standardise=True)
+    examples = make_set(labels, rng, tasks=6, unlabelled=0)
+    first = replace(examples, x=examples.x[:1], y=examples.y[:1], mask=examples.mask[:1])
+    reader.eval()
+    before = read(reader, first).z
+    assert_same(read(reader, first), read(reader, first), rtol=0, atol=0)
+    reader.train()
+    trained = read(reader, examples).z[:1]
+    reader.eval()
+    kept = {name: value.clone() for name, value in reader.state_dict().items()}
+    # The first statistics are taken as they are: those of the step.
+    torch.testing.assert_close(read(reader, examples).z[:1], trained, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(read(reader, first).z, trained, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(before, trained, rtol=1e-2)
+    assert all(torch.equal(value, kept[name]) for name, value in reader.state_dict().items())
+
+
+def test_running_statistics_follow_the_steps_and_padding_is_not_in_them(rng):
+    padded, plain = (Standardise(2) for _ in range(2))
+    for step in range(200):
+        x = torch.randn(3, 4, 2, generator=rng) * torch.tensor([2.0, 0.5]) + torch.tensor(
+            [1.0, -3.0]
+        )
+        found = plain(x, torch.ones(3, 4, dtype=torch.bool))
+        torch.testing.assert_close(found.mean(dim=(0, 1)), torch.zeros(2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            found.std(dim=(0, 1), correction=0), torch.ones(2), atol=1e-3, rtol=0
+        )
+        if step:
+            assert not torch.equal(plain.mean, x.mean(dim=(0, 1)))
+        mask = torch.arange(6).expand(3, -1) < 4
+        more = torch.cat([x, torch.full((3, 2, 2), 1e4)], dim=1)
+        torch.testing.assert_close(padded(more, mask)[:, :4], found, rtol=1e-3, atol=1e-4)
+    for each in (padded, plain):
+        torch.testing.assert_close(each.mean, torch.tensor([1.0, -3.0]), atol=0.3, rtol=0)
+        torch.testing.assert_close(each.variance, torch.tensor([4.0, 0.25]), atol=0, rtol=0.3)
+
+
+def test_a_single_example_is_standardised_by_those_before_it(rng):
+    reader = make_reader("values", rng, standardise=True).train()
+    examples = make_set("values", rng, tasks=4, unlabelled=0)
+    read(reader, examples)
+    one = nw.ExampleSet.of(examples.x[:1, :1], examples.y[:1, :1])
+    z = read(reader, one).z
+    assert z.isfinite().all()
+    torch.testing.assert_close(z, read(reader.eval(), one).z)
+
+
+def test_statistics_are_kept_with_the_weights_and_a_resumed_training_goes_on_in_the_same_bits(
+    tmp_path,
+):
+    tasks = nw.tasks.Sine()
+    settings = {
+        "tasks": 4,
+        "validation_tasks": 2,
+        "average": 0.9,
+        "checkpoint_every": 3,
+        "progress": False,
+    }
+
+    def make():
+        torch.manual_seed(0)
+        reader = Examples((1,), size=SIZE, outputs=1, standardise=True)
+        return nw.Hypernetwork(nw.Child(default_child(tasks.shape)), reader, "dense")
+
+    whole, stopped = make(), make()
+    nw.train(whole, tasks, steps=6, folder=tmp_path / "whole", **settings)
+    nw.train(stopped, tasks, steps=6, folder=tmp_path / "stopped", **settings)
+    shutil.rmtree(Checkpoints(tmp_path / "stopped").newest().path)
+    again = make()
+    nw.train(again, tasks, steps=6, folder=tmp_path / "stopped", resume=True, **settings)
+    whole.save_pretrained(tmp_path / "saved")
+    loaded = nw.Hypernetwork.from_pretrained(tmp_path / "saved")
+    assert bool(whole.conditioner.standardise.seen)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+        assert torch.equal(loaded.state_dict()[name], value)

@@ -239,10 +239,30 @@ def test_lower_frequencies_let_similar_layers_share_more():
     assert likeness(0.3) > 0.9 > likeness(4.0)
 
 
-@pytest.mark.parametrize("option", ["mixtures", "rank", "depth", "frequency", "units", "identity"])
+@pytest.mark.parametrize(
+    "option", ["mixtures", "rank", "depth", "frequency", "units", "identity", "correction"]
+)
 def test_options_out_of_range_are_refused(option):
     with pytest.raises(RunError, match=option):
         make(**{option: -1})
+
+
+def test_what_the_condition_changes_at_the_start_is_as_large_as_asked_for():
+    def change(**options):
+        torch.manual_seed(0)
+        context = Context([0.0], [1.0], size=16)
+        hypernetwork = make(conditioner=[Architecture(size=16), context], **options).eval()
+        wanted = replace(asking(*[VECTORS[0]] * 2), context=torch.tensor([[0.0], [3.0]]))
+        weight = hypernetwork(wanted)["linear1.weight"].detach()
+        return float((weight[1] - weight[0]).std() / weight[0].std())
+
+    assert change(correction=0.01) / change() == pytest.approx(0.1, rel=0.05)
+    assert make(correction=0.01).generator.options()["correction"] == 0.01
+    assert "correction" not in make().generator.options()
+    # Weights that are corrections alone are of full size whatever these would start with.
+    whole = [make(initialisation="hyperfan", correction=c)(asking(VECTORS[0])) for c in (0.01, 0.1)]
+    spreads = [float(each["linear1.weight"].detach().std()) for each in whole]
+    assert 0.5 < spreads[0] / spreads[1] < 2
 
 
 @pytest.mark.parametrize("widths", [(8, 8, 8), (4, 8, 6)])

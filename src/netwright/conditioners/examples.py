@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from netwright.attention import InducedSetBlock, SetBlock, masked_mean
 from netwright.conditioners.base import Conditioner, Embedding
 from netwright.conditioners.encoders import PictureEncoder, SequenceEncoder, VectorEncoder
+from netwright.conditioners.standardise import Standardise
 from netwright.conditions import Condition, ExampleSet
 from netwright.errors import ConditionError, RunError
 from netwright.shapes import check_dtype, check_shape
@@ -41,6 +42,8 @@ class Examples(Conditioner):
             rows: the cost grows with S, and not with its square. 0 for attention of all to all.
         counts: Whether tokens are told of how many examples: of the task, or of their class. Means do not
             say, and how sure an answer is depends on it.
+        standardise: Whether what is read of each example is standardised over the examples of a step of training, and later
+            by what was found there: what all have in common then hides nothing of a task.
 
     Raises:
         RunError: If `labels` and `outputs` do not agree, or a size does not make sense.
@@ -64,6 +67,7 @@ class Examples(Conditioner):
         unlabelled: bool = False,
         inducing: int = 0,
         counts: bool = False,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         labels = labels or ("exchangeable-classes" if outputs is None else "values")
@@ -99,6 +103,7 @@ class Examples(Conditioner):
             nn.Parameter(torch.randn(size) * 0.1) if unlabelled and outputs is None else None
         )
         self.encode_count = nn.Linear(1, size) if counts else None
+        self.standardise = Standardise(size) if standardise else None
 
     def options(self) -> dict[str, Any]:
         """The JSON-able options that make this conditioner again."""
@@ -114,6 +119,7 @@ class Examples(Conditioner):
             "unlabelled": self.unlabelled,
             "inducing": self.inducing,
             "counts": self.encode_count is not None,
+            "standardise": self.standardise is not None,
         }
         # Left out where they are the default, as in records of earlier versions.
         return {**options, **{name: value for name, value in later.items() if value}}
@@ -174,7 +180,7 @@ class Examples(Conditioner):
 
     def _class_tokens(self, examples: ExampleSet) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens of classes, [T, C, E], and after them one per example, if some have no label."""
-        features = self.encode_x(examples.x)
+        features = self._standard(self.encode_x(examples.x), examples)
         member = self._members(examples)
         counts = member.sum(dim=1)
         sums = torch.einsum("tnc,tne->tce", member.to(features.dtype), features)
@@ -200,6 +206,11 @@ class Examples(Conditioner):
             features: Tensor = self.encode_x(torch.cat([examples.x, y], dim=-1))
         else:
             features = self.encode_x(examples.x) + self.encode_y(y)
+        return self._standard(features, examples)
+
+    def _standard(self, features: Tensor, examples: ExampleSet) -> Tensor:
+        if self.standardise is not None:
+            features = self.standardise(features, examples.mask)
         return features
 
     def _check_kind(self, examples: ExampleSet) -> None:

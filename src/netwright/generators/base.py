@@ -60,6 +60,9 @@ class WeightGenerator(nn.Module, ABC):
     draws_start: ClassVar[bool] = False
     """Whether theta_0 is a draw of its own, and not the values of `base`."""
 
+    correction: float = INITIAL_DELTA
+    """Standard deviation of corrections at the start, in units of the child's own initialisation."""
+
     def __init__(self, space: ParameterSpace, embedding_size: int) -> None:
         super().__init__()
         self.space = space

@@ -220,6 +220,8 @@ class _Training:
         hypernetwork = self.hypernetwork
         if (
             not isinstance(hypernetwork, Hypernetwork)
+            # One that is trained on does not begin as a child is initialised.
+            or hypernetwork.run is not None
             or hypernetwork.child.space.size > MOST_TO_CHECK
             # What it reads is told only under way.
             or memory_of(hypernetwork.child)
