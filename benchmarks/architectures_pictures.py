@@ -2,6 +2,7 @@
 
 python benchmarks/architectures_pictures.py conv --folder runs/arch-conv
 python benchmarks/architectures_pictures.py task --folder runs/arch-task
+python benchmarks/architectures_pictures.py reader --folder runs/arch-reader
 """
 
 import argparse
@@ -19,11 +20,13 @@ from torch import Tensor
 import netwright as nw
 from netwright.architectures import Architecture, ConvNet, Limits, Weighted, conv_space
 from netwright.artifacts import write_file
+from netwright.conditioners import Architecture as ReadsArchitecture
+from netwright.conditioners import Compose, Examples
 from netwright.conditions import Architectures, Condition
 from netwright.hypernetwork import Hypernetwork
 from netwright.process import keep_freed_memory, keep_kernels
 from netwright.tasks import Sized
-from netwright.training import default_conditioner, make_hypernetwork, seeded_weights
+from netwright.training import make_hypernetwork, seeded_weights
 from netwright.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -184,28 +187,73 @@ def of_channels(width: int) -> ConvNet:
     )  # fmt: skip
 
 
+def all_sizes(
+    seed: int, *, standardise: bool = True, dropout: float = 0.0, correction: float = 0.01
+) -> Hypernetwork:
+    """A hypernetwork for Omniglot networks of all sizes, untrained."""
+    shape = omniglot(ends=True).shape
+    with seeded_weights(seed):
+        examples = Examples(shape.x, size=128, labels=shape.kind, standardise=standardise)
+        # What is asked for is read beside examples as well: 82.1 % of validation tasks (mean of the three sizes), 81.3 without.
+        reads = Compose([examples, ReadsArchitecture(size=128)], dropout=dropout)
+    return make_hypernetwork(
+        shape, seed=seed, child=of_channels(SIZES["32kb"]), head="anchored", anchor="relative-prototype", size=128,
+        mixtures=128, units=16, correction=correction, conditioner=reads,
+    )  # fmt: skip
+
+
+# Of a training for all sizes; the rate is three times as high for one size.
+ALL_SIZES: dict[str, Any] = {
+    **SETTINGS, "tasks": 24, "weight_decay": 0.05, "average": 0.998, "validate_every": 1_000, "validation_tasks": 60,
+    "checkpoint_every": 500, "learning_rate": 1.5e-3,
+}  # fmt: skip
+
+
 def one_for_all(folder: Path, seed: int) -> tuple[Hypernetwork, float]:
     """A hypernetwork for Omniglot networks of all sizes, and its CPU-seconds.
 
     The largest and the smallest are met from one side only, so that they are in every step (the sandwich rule). What lies between is
     given back at the end what it loses by that.
     """
-    sized, last = omniglot(ends=True), omniglot(ends=False)
-    with seeded_weights(seed):
-        # What is asked for is read beside examples as well: 82.1 % of validation tasks (mean of the three sizes), 81.3 without.
-        reads = default_conditioner(sized.shape, size=128)
-    one = make_hypernetwork(
-        sized.shape, seed=seed, child=of_channels(SIZES["32kb"]), head="anchored", anchor="relative-prototype", size=128,
-        mixtures=128, units=16, correction=0.01, conditioner=reads,
-    )  # fmt: skip
-    settings = {
-        **SETTINGS, "tasks": 24, "weight_decay": 0.05, "average": 0.998, "validate_every": 1_000, "validation_tasks": 60,
-        "checkpoint_every": 500, "learning_rate": 1.5e-3,
-    }  # fmt: skip
-    spent = trained_on(one, sized, folder / f"all-{seed}", seed, WITH_ENDS, settings)
-    settings["learning_rate"] = 5e-4
-    spent += trained_on(one, last, folder / f"last-{seed}", 100 + seed, WITHOUT, settings)
-    return one, spent
+    one, last = all_sizes(seed), {**ALL_SIZES, "learning_rate": 5e-4}
+    spent = trained_on(one, omniglot(ends=True), folder / f"all-{seed}", seed, WITH_ENDS, ALL_SIZES)
+    return one, spent + trained_on(
+        one, omniglot(ends=False), folder / f"last-{seed}", 100 + seed, WITHOUT, last
+    )
+
+
+# What is changed in short trainings for all sizes: options of `all_sizes`, and settings of the training.
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "": ({}, {}, "as in the long training"),
+    "-plain": ({"standardise": False}, {}, "features of examples not standardised"),
+    "-full": ({"correction": 0.1}, {}, "corrections of 0.1 at the start, as by default, in place of 0.01"),
+    "-dropout": ({"dropout": 0.25}, {}, "examples, or what is asked for, left out in one of four tasks, as by default for other tasks"),
+    "-rate": ({}, {"learning_rate": 3e-3}, "at twice the rate"),
+}  # fmt: skip
+
+
+def reader(folder: Path, seeds: int) -> list[Row]:
+    """Short trainings for all sizes, each with one thing changed: accuracy on validation tasks."""
+    rows, own = [], omniglot(ends=False).family
+    for name, (options, settings, what) in VARIANTS.items():
+        means, by_size, cpu = [], [], 0.0
+        for seed in range(seeds):
+            one = all_sizes(seed, **options)
+            place = folder / f"reader{name}-{seed}"
+            cpu += trained_on(
+                one, omniglot(ends=True), place, seed, 1_500, {**ALL_SIZES, **settings}
+            )
+            found = [
+                nw.evaluate(Asking(one, of_channels(width)), own, tasks=600, split="validation").metrics["accuracy"].value
+                for width in SIZES.values()
+            ]  # fmt: skip
+            means.append(float(np.mean(found)))
+            by_size.append(", ".join(f"{value:.4f}" for value in found))
+            print(f"reader{name} seed {seed}: {by_size[-1]}", flush=True)
+        note = f"mean over 2, 8 and 32 kB, validation tasks, 1,500 steps of 24 tasks, {what}; by size {'; '.join(by_size)}"
+        ends = (min(means), max(means))
+        rows.append(row(f"arch-task-reader{name}", means, ends, "share", COMMAND.format("reader"), note, n=600, cpu=cpu))  # fmt: skip
+    return rows
 
 
 def task(folder: Path, seeds: int) -> list[Row]:
@@ -244,7 +292,7 @@ def task(folder: Path, seeds: int) -> list[Row]:
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["conv", "task"])
+    parser.add_argument("what", choices=["conv", "task", "reader"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
@@ -252,7 +300,7 @@ def main() -> None:
     keep_freed_memory()
     keep_kernels()
     args.folder.mkdir(parents=True, exist_ok=True)
-    rows = {"conv": conv, "task": task}[args.what](args.folder, args.seeds)
+    rows = {"conv": conv, "task": task, "reader": reader}[args.what](args.folder, args.seeds)
     write_rows("architectures", rows)
 
 
