@@ -3,6 +3,7 @@
 python benchmarks/architectures_pictures.py conv --folder runs/arch-conv
 python benchmarks/architectures_pictures.py task --folder runs/arch-task
 python benchmarks/architectures_pictures.py reader --folder runs/arch-reader
+python benchmarks/architectures_pictures.py alone --folder runs/arch-alone
 """
 
 import argparse
@@ -289,10 +290,34 @@ def task(folder: Path, seeds: int) -> list[Row]:
     return rows
 
 
+def alone(folder: Path, seeds: int) -> list[Row]:
+    """A hypernetwork for one size that reads examples as the one for all sizes does: a stronger reference, for 8 kB."""
+    own: Any = omniglot(ends=False).family
+    name, every, validation, cpu = "8kb", [], [], 0.0
+    for seed in range(seeds):
+        with seeded_weights(seed):
+            reads = Examples(own.shape.x, labels=own.shape.kind, standardise=True)
+        single = make_hypernetwork(
+            own.shape, seed=seed, child=of_channels(SIZES[name]), conditioner=reads
+        )
+        cpu += trained_on(single, own, folder / f"{name}-{seed}", seed, ALONE, SETTINGS)
+        for found, split in ((every, "test"), (validation, "validation")):
+            found.append(nw.evaluate(single, own, tasks=600, split=split).metrics["accuracy"].value)
+        print(f"alone {name} seed {seed}: {every[-1]:.4f}, validation {validation[-1]:.4f}", flush=True)  # fmt: skip
+    note = (
+        f"5w1s, 600 unseen tasks, four blocks of {SIZES[name]} channels, a hypernetwork for this size alone whose features of examples are "
+        f"standardised (layer-tokens, anchored, {ALONE:,} steps of 16 tasks); validation tasks {np.mean(validation):.4f}"
+    )
+    ends = (min(every), max(every))
+    return [
+        row(f"arch-task-alone-{name}", every, ends, "share", COMMAND.format("alone"), note, n=600, cpu=cpu)
+    ]  # fmt: skip
+
+
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["conv", "task", "reader"])
+    parser.add_argument("what", choices=["conv", "task", "reader", "alone"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
@@ -300,7 +325,9 @@ def main() -> None:
     keep_freed_memory()
     keep_kernels()
     args.folder.mkdir(parents=True, exist_ok=True)
-    rows = {"conv": conv, "task": task, "reader": reader}[args.what](args.folder, args.seeds)
+    rows = {"conv": conv, "task": task, "reader": reader, "alone": alone}[args.what](
+        args.folder, args.seeds
+    )
     write_rows("architectures", rows)
 
 
