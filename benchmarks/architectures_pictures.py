@@ -189,7 +189,7 @@ def of_channels(width: int) -> ConvNet:
 
 
 def all_sizes(
-    seed: int, *, standardise: bool = True, dropout: float = 0.0, correction: float = 0.01
+    seed: int, *, standardise: bool = True, dropout: float = 0, correction: float = 0.01
 ) -> Hypernetwork:
     """A hypernetwork for Omniglot networks of all sizes, untrained."""
     shape = omniglot(ends=True).shape
