@@ -474,6 +474,20 @@ def test_running_statistics_follow_the_steps_and_padding_is_not_in_them(rng):
         torch.testing.assert_close(each.variance, torch.tensor([4.0, 0.25]), atol=0, rtol=0.3)
 
 
+def test_it_is_batch_normalisation_over_real_examples(rng):
+    own, reference = Standardise(4), torch.nn.BatchNorm1d(4, affine=False, momentum=0.05)
+    mask = torch.ones(50, 20, dtype=torch.bool)
+    for _ in range(300):
+        x = 3 + torch.randn(50, 20, 4, generator=rng)
+        torch.testing.assert_close(
+            own(x, mask), reference(x.flatten(0, 1)).unflatten(0, (50, 20)), rtol=1e-4, atol=1e-4
+        )
+    own.eval(), reference.eval()
+    torch.testing.assert_close(
+        own(x, mask), reference(x.flatten(0, 1)).unflatten(0, (50, 20)), rtol=5e-3, atol=5e-3
+    )
+
+
 def test_a_single_example_is_standardised_by_those_before_it(rng):
     reader = make_reader("values", rng, standardise=True).train()
     examples = make_set("values", rng, tasks=4, unlabelled=0)

@@ -12,7 +12,7 @@ class Standardise(nn.Module):
     """Features less their mean, over their standard deviation: [T, S, E] to the same.
 
     An encoder that starts at random makes nearly the same of any two pictures, and means over examples are more alike
-    still: what is left to tell tasks apart is a few percent, which training then takes for noise. In training the
+    still: what is left to tell tasks apart is a few percent, which training may unlearn as noise. In training the
     statistics are those of all real examples of a step; in use those of the training, so that what is made of a task
     depends on no other.
 

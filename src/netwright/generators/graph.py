@@ -61,8 +61,8 @@ class Graph(WeightGenerator):
         identity: How much of its input a layer between the first and the last hands on at the start, as 1 in the middle of its
             kernel (how much later is learned, by place and size). Networks of any depth then begin as nearly the same function, and a
             feature is the same one in all layers.
-        correction: Standard deviation of what the condition changes at the start, in units of the child's own initialisation. It is
-            noise then: where theta_0 has much to learn, a tenth of the usual disturbs it less.
+        correction: Standard deviation of what the condition changes at the start, in units of the child's own initialisation: noise,
+            until it is learned.
 
     Raises:
         RunError: If a count is below 1, `frequency` or `correction` is not above 0, or `identity` is below 0.

@@ -160,7 +160,7 @@ def _examples(shape: TaskShape, size: int, channels: int | None) -> Conditioner:
         outputs=None if exchangeable else shape.outputs,
         labels=shape.kind,
         channels=channels,
-        # Measured on Omniglot over networks of 2 to 32 kB; see docs/architectures.md.
+        # So one hypernetwork for Omniglot networks of 2 to 32 kB was trained; what it alone brings was not separated.
         standardise=exchangeable and "architecture" in shape.sources,
     )
 
