@@ -488,6 +488,19 @@ def test_it_is_batch_normalisation_over_real_examples(rng):
     )
 
 
+def test_a_task_that_breaks_breaks_neither_the_others_nor_what_is_kept(rng):
+    broken, without = (Standardise(4) for _ in range(2))
+    x, mask = torch.randn(5, 6, 4, generator=rng), torch.ones(5, 6, dtype=torch.bool)
+    expected = without(x[1:], mask[1:])
+    x[0, 2] = torch.tensor([float("nan"), float("inf"), 1.0, 1.0])
+    mask_of_others = mask.clone()
+    mask_of_others[0] = torch.tensor([False, False, True, False, False, False])
+    found = broken(x, mask_of_others)
+    torch.testing.assert_close(found[1:], expected, rtol=1e-4, atol=1e-5)
+    assert broken.mean.isfinite().all()
+    assert broken.variance.isfinite().all()
+
+
 def test_a_single_example_is_standardised_by_those_before_it(rng):
     reader = make_reader("values", rng, standardise=True).train()
     examples = make_set("values", rng, tasks=4, unlabelled=0)

@@ -35,12 +35,13 @@ class Standardise(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Standardise features [T, S, E] of examples that are real where mask [T, S]."""
         mean, variance = self.mean, self.variance
+        # A task that breaks is not to break the others of its step, nor what is kept for later.
+        counts = mask & features.isfinite().all(dim=-1)
         # One example has no variance.
-        if self.training and int(mask.sum()) > 1:
-            weights = mask.to(features.dtype).unsqueeze(-1)
-            count = weights.sum()
-            mean = (features * weights).sum(dim=(0, 1)) / count
-            variance = ((features - mean).square() * weights).sum(dim=(0, 1)) / count
+        if self.training and int(counts.sum()) > 1:
+            real = features[counts]
+            mean = real.mean(dim=0)
+            variance = (real - mean).square().mean(dim=0)
             self._take(mean.detach(), variance.detach())
         standard: Tensor = (features - mean) * (variance + EPSILON).rsqrt()
         return standard
