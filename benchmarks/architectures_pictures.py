@@ -253,7 +253,7 @@ def reader(folder: Path, seeds: int) -> list[Row]:
             print(f"reader{name} seed {seed}: {by_size[-1]}", flush=True)
         note = f"mean over 2, 8 and 32 kB, validation tasks, 1,500 steps of 24 tasks, {what}; by size {'; '.join(by_size)}"
         ends = (min(means), max(means))
-        rows.append(row(f"arch-task-reader{name}", means, ends, "share", COMMAND.format("reader"), note, n=600, cpu=cpu))  # fmt: skip
+        rows.append(row(f"arch-task-reader{name}", means, ends, "share", f"{COMMAND.format('reader')} --seeds {seeds}", note, n=600, cpu=cpu))  # fmt: skip
     return rows
 
 
