@@ -203,7 +203,7 @@ def all_sizes(
     )  # fmt: skip
 
 
-# Of a training for all sizes; the rate is three times as high for one size.
+# Of a training for all sizes; the rate is twice as high for one size.
 ALL_SIZES: dict[str, Any] = {
     **SETTINGS, "tasks": 24, "weight_decay": 0.05, "average": 0.998, "validate_every": 1_000, "validation_tasks": 60,
     "checkpoint_every": 500, "learning_rate": 1.5e-3,
@@ -290,8 +290,8 @@ def task(folder: Path, seeds: int) -> list[Row]:
     return rows
 
 
-def alone(folder: Path, seeds: int) -> list[Row]:
-    """A hypernetwork for one size that reads examples as the one for all sizes does: a stronger reference, for 8 kB."""
+def standardised_alone(folder: Path, seeds: int) -> list[Row]:
+    """A hypernetwork for 8 kB alone that reads examples as the one for all sizes does: is it a stronger reference?"""
     own: Any = omniglot(ends=False).family
     name, every, validation, cpu = "8kb", [], [], 0.0
     for seed in range(seeds):
@@ -325,7 +325,7 @@ def main() -> None:
     keep_freed_memory()
     keep_kernels()
     args.folder.mkdir(parents=True, exist_ok=True)
-    rows = {"conv": conv, "task": task, "reader": reader, "alone": alone}[args.what](
+    rows = {"conv": conv, "task": task, "reader": reader, "alone": standardised_alone}[args.what](
         args.folder, args.seeds
     )
     write_rows("architectures", rows)

@@ -212,6 +212,27 @@ def test_threads_may_add_and_remove_the_same_ids_at_once(registry, networks):
     assert not registry.verify_all().damaged
 
 
+@pytest.mark.parametrize("is_added_again", [False, True])
+def test_what_another_removes_while_it_is_compared_is_added(
+    registry, networks, monkeypatch, is_added_again
+):
+    registry.add(networks[0], network_id="n")
+    read, asked = registry._packs.read, []
+
+    def removed_first(place):
+        if not asked:
+            asked.append(place)
+            registry.remove("n")
+            if is_added_again:
+                registry.add(networks[0], network_id="n")
+        return read(place)
+
+    monkeypatch.setattr(registry._packs, "read", removed_first)
+    assert registry.add(networks[0], network_id="n").network_id == "n"
+    assert asked
+    assert registry.verify_all().whole == registry.count() == 1
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_has_connections_of_its_own(registry, networks):
     registry.add(networks[0], network_id="parent")

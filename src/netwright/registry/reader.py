@@ -72,8 +72,12 @@ class Reader:
         piece = self._packs.read((row["pack"], row["first"], row["length"]))
         if piece is not None and hashlib.sha256(piece).hexdigest() == row["sha256"]:
             return piece
-        if not self._rows.of([(row["owner"], row["network_id"])]):
+        key = (row["owner"], row["network_id"])
+        now = self._rows.of([key])
+        if key not in now:
             raise unknown(row["network_id"])
+        if any(now[key][part] != row[part] for part in ("pack", "first")):
+            return self._piece(now[key])  # removed and added again meanwhile
         found = "is not there" if piece is None else "has another sha256 than the registry says"
         raise ArtifactError(
             f"The network {row['network_id']!r} {found}, expected the same bytes: it was cut or changed after it was "

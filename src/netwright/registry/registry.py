@@ -127,8 +127,11 @@ class Registry:
         named = [key for key, made in new.items() if made.is_named]
         for _ in range(_ROUNDS):
             there = self._rows.of(named)
-            for key, row in there.items():
-                self._reader.check_same(new[key].network, row)
+            try:
+                for key, row in there.items():
+                    self._reader.check_same(new[key].network, row)
+            except UnknownNetworkError:
+                continue  # removed while it was read: the name may be free now
             written = self._write([made for key, made in new.items() if key not in there])
             if written is not None:
                 known = [*map(entry_of, there.values()), *written]
