@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 # A writer that lives commits or gives up within seconds.
 _SECONDS_ABANDONED = 3600.0
 _SECONDS_TO_START = 5.0
-_ROUNDS = 3
+# Each is lost to another who adds or removes the same name at that moment; a round is one question and one short write.
+_ROUNDS = 10
 _AT_ONCE = 500
 
 
